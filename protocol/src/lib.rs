@@ -1,1 +1,13 @@
-//! To come.
+//! To come: the whole protocol in prose.
+#![no_std]
+
+extern crate alloc;
+
+pub mod codec;
+pub mod effects;
+pub mod fold;
+pub mod frame;
+pub mod id;
+pub mod leg;
+pub mod money;
+pub mod reason;

@@ -1,0 +1,554 @@
+//! Names of things: nodes, accounts, coordinators, stores, transactions, requests.
+//!
+//! Every name is parsed once, at the edge, and trusted afterwards: a value of one of these types is well formed by
+//! construction, also when it arrives through serde.
+
+use alloc::string::String;
+use core::fmt;
+use core::str::FromStr;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Why a name was refused. The text says what a good one looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadName {
+    kind: &'static str,
+    found: String,
+    rule: &'static str,
+}
+
+impl fmt::Display for BadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not {}: {}", self.found, self.kind, self.rule)
+    }
+}
+
+impl core::error::Error for BadName {}
+
+fn bad_name(kind: &'static str, found: &str, rule: &'static str) -> BadName {
+    BadName {
+        kind,
+        found: found.chars().take(80).collect(),
+        rule,
+    }
+}
+
+/// Serde for a type whose `Display` and `FromStr` are inverse: a string in every format.
+macro_rules! serde_as_text {
+    ($type:ty) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::id::deserialize_text(deserializer)
+            }
+        }
+    };
+}
+
+/// Parses a string out of any serde format without allocating where the format can lend it.
+pub(crate) fn deserialize_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    struct Text<T>(core::marker::PhantomData<T>);
+
+    impl<T: FromStr<Err: fmt::Display>> de::Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a well-formed name")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+
+    deserializer.deserialize_str(Text(core::marker::PhantomData))
+}
+
+// ---------------------------------------------------------------------------------------------- nodes
+
+/// Longest node id, in bytes.
+pub const NODE_ID_LEN_MAX: usize = 16;
+
+/// A node's name: `[A-Za-z0-9-]{1,16}`. Small enough to copy.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId([u8; NODE_ID_LEN_MAX]);
+
+impl NodeId {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        let len = self
+            .0
+            .iter()
+            .position(|&byte| byte == 0)
+            .unwrap_or(NODE_ID_LEN_MAX);
+        core::str::from_utf8(&self.0[..len]).expect("a node id is ASCII by construction")
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<NodeId, BadName> {
+        let good = (1..=NODE_ID_LEN_MAX).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !good {
+            return Err(bad_name(
+                "a node id",
+                text,
+                "use 1 to 16 letters, digits or '-', such as N1",
+            ));
+        }
+        let mut bytes = [0; NODE_ID_LEN_MAX];
+        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        Ok(NodeId(bytes))
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+serde_as_text!(NodeId);
+
+// ------------------------------------------------------------------------------------------- accounts
+
+/// Longest account id, in bytes.
+pub const ACCOUNT_ID_LEN_MAX: usize = 64;
+
+/// An account's name within its node: `[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}`, or the one account `@world` that balances
+/// deposits. Users can never name `@world`: [`AccountId::from_str`] refuses it, only records and messages carry it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(CompactString);
+
+const WORLD: &str = "@world";
+
+impl AccountId {
+    /// The account that stands for the world outside: the only one whose balance may be negative.
+    pub fn world() -> AccountId {
+        AccountId(CompactString::const_new(WORLD))
+    }
+
+    /// Whether this is [`AccountId::world`].
+    pub fn is_world(&self) -> bool {
+        self.0 == WORLD
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<AccountId, BadName> {
+        let mut bytes = text.bytes();
+        let good = text.len() <= ACCOUNT_ID_LEN_MAX
+            && bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte));
+        if !good {
+            return Err(bad_name(
+                "an account id",
+                text,
+                "use 1 to 64 letters, digits, '_', '.', ':' or '-', starting with a letter or digit",
+            ));
+        }
+        Ok(AccountId(CompactString::from(text)))
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for AccountId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for AccountId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AccountId, D::Error> {
+        /// Our own records and messages may name `@world`; what a user types may not.
+        struct Ours(AccountId);
+
+        impl FromStr for Ours {
+            type Err = BadName;
+
+            fn from_str(text: &str) -> Result<Ours, BadName> {
+                if text == WORLD {
+                    Ok(Ours(AccountId::world()))
+                } else {
+                    text.parse().map(Ours)
+                }
+            }
+        }
+
+        deserialize_text(deserializer).map(|Ours(account)| account)
+    }
+}
+
+/// An account and the node it lives on, written `N1/A`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// The node that keeps the account.
+    pub node: NodeId,
+    /// The account on that node.
+    pub account: AccountId,
+}
+
+impl FromStr for Place {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Place, BadName> {
+        let (node, account) = text.split_once('/').ok_or_else(|| {
+            bad_name(
+                "an account with its node",
+                text,
+                "write node/account, such as N1/A",
+            )
+        })?;
+        Ok(Place {
+            node: node.parse()?,
+            account: account.parse()?,
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.node, self.account)
+    }
+}
+
+// ------------------------------------------------------------------------- coordinators and stores
+
+/// Identity of one store: 64 random bits minted when the store is made. A node with an empty disk is a new store.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreId(pub u64);
+
+/// Identity of a coordinator: the [`StoreId`] of its log (R11). A new log is a new coordinator.
+pub type CoordinatorId = StoreId;
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+impl fmt::Debug for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for StoreId {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<StoreId, BadName> {
+        match u64::from_str_radix(text, 16) {
+            Ok(id) if is_plain_hex(text) => Ok(StoreId(id)),
+            Ok(_) | Err(_) => Err(bad_name("a store id", text, "use up to 16 hexadecimal digits")),
+        }
+    }
+}
+
+fn is_plain_hex(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+impl Serialize for StoreId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for StoreId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<StoreId, D::Error> {
+        if deserializer.is_human_readable() {
+            deserialize_text(deserializer)
+        } else {
+            u64::deserialize(deserializer).map(StoreId)
+        }
+    }
+}
+
+/// What one process calls itself while it lives: random at each start. Two processes that claim the same epoch of
+/// the same coordinator differ here.
+pub type Incarnation = u64;
+
+/// A coordinator's durable start counter, first start 1.
+pub type Epoch = u32;
+
+// ----------------------------------------------------------------------------------------- transactions
+
+/// A transaction's name: whose, from which epoch, and its place in that epoch (R11). Never reused.
+/// Written `coordinator-epoch-sequence`, such as `9f3c2a71b0d4e655-1-7`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TxnId {
+    /// The coordinator that began it.
+    pub coordinator: CoordinatorId,
+    /// Where it stands among that coordinator's transactions.
+    pub at: TxnPoint,
+}
+
+/// A point in one coordinator's sequence of transactions; low-water marks are such points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TxnPoint {
+    /// The coordinator's epoch.
+    pub epoch: Epoch,
+    /// The number within the epoch, from 1.
+    pub sequence: u64,
+}
+
+impl TxnId {
+    /// The transaction `sequence` of `epoch` of `coordinator`.
+    pub fn new(coordinator: CoordinatorId, epoch: Epoch, sequence: u64) -> TxnId {
+        TxnId {
+            coordinator,
+            at: TxnPoint { epoch, sequence },
+        }
+    }
+}
+
+impl fmt::Display for TxnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.coordinator, self.at.epoch, self.at.sequence)
+    }
+}
+
+impl fmt::Debug for TxnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for TxnId {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<TxnId, BadName> {
+        let parse = || {
+            let mut parts = text.split('-');
+            let coordinator = parts.next()?.parse().ok()?;
+            let epoch = parts.next()?.parse().ok()?;
+            let sequence = parts.next()?.parse().ok()?;
+            parts
+                .next()
+                .is_none()
+                .then_some(TxnId::new(coordinator, epoch, sequence))
+        };
+        parse().ok_or_else(|| {
+            bad_name(
+                "a transaction id",
+                text,
+                "write coordinator-epoch-sequence, such as 9f3c-1-7",
+            )
+        })
+    }
+}
+
+impl Serialize for TxnId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            (self.coordinator, self.at).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TxnId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TxnId, D::Error> {
+        if deserializer.is_human_readable() {
+            deserialize_text(deserializer)
+        } else {
+            <(CoordinatorId, TxnPoint)>::deserialize(deserializer)
+                .map(|(coordinator, at)| TxnId { coordinator, at })
+        }
+    }
+}
+
+// --------------------------------------------------------------------------------------------- requests
+
+/// A request's name, made by the client: 128 bits, 32 hexadecimal digits. Whatever is sent again under the same id
+/// happens at most once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u128);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for RequestId {
+    type Err = BadName;
+
+    /// Accepts 1 to 32 hexadecimal digits, of either case, and the dashes of a UUID.
+    fn from_str(text: &str) -> Result<RequestId, BadName> {
+        let digits: String = text.chars().filter(|&c| c != '-').collect();
+        let good = (1..=32).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match u128::from_str_radix(&digits, 16) {
+            Ok(id) if good => Ok(RequestId(id)),
+            Ok(_) | Err(_) => Err(bad_name(
+                "a request id",
+                text,
+                "use 1 to 32 hexadecimal digits (a UUID is fine)",
+            )),
+        }
+    }
+}
+
+impl Serialize for RequestId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RequestId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RequestId, D::Error> {
+        if deserializer.is_human_readable() {
+            deserialize_text(deserializer)
+        } else {
+            u128::deserialize(deserializer).map(RequestId)
+        }
+    }
+}
+
+/// The cluster's name, checked in every hello: `[A-Za-z0-9_.-]{1,32}`, by default `local`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterName(CompactString);
+
+impl FromStr for ClusterName {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<ClusterName, BadName> {
+        let good = (1..=32).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+        if good {
+            Ok(ClusterName(CompactString::from(text)))
+        } else {
+            Err(bad_name(
+                "a cluster name",
+                text,
+                "use 1 to 32 letters, digits, '_', '.' or '-'",
+            ))
+        }
+    }
+}
+
+impl fmt::Display for ClusterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+serde_as_text!(ClusterName);
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn names_outside_the_whitelist_are_refused() {
+        for bad in [
+            "",
+            "N_1",
+            "N1/",
+            "../N1",
+            "N\u{0430}1",
+            "N1\n",
+            "abcdefghijklmnopq",
+            "N 1",
+            "N\0",
+        ] {
+            assert!(bad.parse::<NodeId>().is_err(), "{bad:?} must not be a node id");
+        }
+        for bad in [
+            "",
+            "@world",
+            "_meta",
+            ".a",
+            "a/b",
+            "a\n",
+            "\u{0430}",
+            "a\0",
+            &"a".repeat(65),
+        ] {
+            assert!(
+                bad.parse::<AccountId>().is_err(),
+                "{bad:?} must not be an account id"
+            );
+        }
+        assert_eq!("a:b.c_d-E9".parse::<AccountId>().unwrap().as_str(), "a:b.c_d-E9");
+        assert!("a".repeat(64).parse::<AccountId>().is_ok());
+    }
+
+    #[test]
+    fn every_id_reads_back_from_its_own_text() {
+        let txn = TxnId::new(StoreId(0x9f3c), 4, 17);
+        assert_eq!(txn.to_string(), "9f3c-4-17");
+        assert_eq!(txn.to_string().parse(), Ok(txn));
+        let request = RequestId(0xabc);
+        assert_eq!(request.to_string().parse(), Ok(request));
+        assert_eq!(
+            "0190163D-8694-739B-AEA5-966C26F8AD91".parse(),
+            Ok(RequestId(0x0190_163d_8694_739b_aea5_966c_26f8_ad91))
+        );
+        assert_eq!("N1/a:b".parse::<Place>().unwrap().to_string(), "N1/a:b");
+        for bad in ["", "1-2", "1-2-3-4", "x-1-1", "1-+1-1x", "1--1"] {
+            assert!(
+                bad.parse::<TxnId>().is_err(),
+                "{bad:?} must not be a transaction id"
+            );
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! What a request asks for: legs `(node, account, delta)`, sorted, merged and balanced.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::id::{AccountId, NodeId, Place};
+use crate::money::{Amount, BadAmount, Delta};
+
+/// Most legs one transaction may have.
+pub const LEGS_MAX: usize = 256;
+
+/// One account's part of a transaction, written `N1/A:-30`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Leg {
+    /// The account and its node.
+    pub place: Place,
+    /// What the account gains or loses.
+    pub delta: Delta,
+}
+
+impl FromStr for Leg {
+    type Err = BadOrder;
+
+    /// Splits at the last `:`, since account ids may contain one.
+    fn from_str(text: &str) -> Result<Leg, BadOrder> {
+        let (place, delta) = text.rsplit_once(':').ok_or(BadOrder::LegSyntax)?;
+        let place = place.parse().map_err(|_| BadOrder::LegSyntax)?;
+        Ok(Leg {
+            place,
+            delta: delta.parse()?,
+        })
+    }
+}
+
+impl fmt::Display for Leg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.place, self.delta)
+    }
+}
+
+/// One account's part of a transaction as its own node sees it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Operation {
+    /// The account on the node that reads this.
+    pub account: AccountId,
+    /// What the account gains or loses.
+    pub delta: Delta,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.account, self.delta)
+    }
+}
+
+/// Why a set of legs is no transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadOrder {
+    /// A leg that does not read `node/account:delta`.
+    LegSyntax,
+    /// A bad amount.
+    Amount(BadAmount),
+    /// Nothing to do.
+    NoLegs,
+    /// More than [`LEGS_MAX`] legs.
+    TooManyLegs,
+    /// Debits and credits differ by this much.
+    Unbalanced(i128),
+    /// The legs on this account cancel out; a transfer from an account to itself is the usual cause.
+    SameAccount(Place),
+    /// Users cannot move the balancing account's money.
+    World,
+}
+
+impl From<BadAmount> for BadOrder {
+    fn from(bad: BadAmount) -> BadOrder {
+        BadOrder::Amount(bad)
+    }
+}
+
+impl fmt::Display for BadOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadOrder::LegSyntax => f.write_str("a leg is written node/account:delta, such as N1/A:-30"),
+            BadOrder::Amount(bad) => bad.fmt(f),
+            BadOrder::NoLegs => f.write_str("a transaction needs at least one debit and one credit"),
+            BadOrder::TooManyLegs => write!(f, "a transaction has at most {LEGS_MAX} legs"),
+            BadOrder::Unbalanced(by) => {
+                write!(
+                    f,
+                    "debits and credits must cancel out, but the legs add up to {by:+}"
+                )
+            }
+            BadOrder::SameAccount(place) => {
+                write!(
+                    f,
+                    "the legs on {place} cancel out: money must move between different accounts"
+                )
+            }
+            BadOrder::World => f.write_str("@world only balances deposits: use deposit to bring money in"),
+        }
+    }
+}
+
+impl core::error::Error for BadOrder {}
+
+/// A balanced set of legs, one per account, sorted by (node, account): what a request does if it commits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Order {
+    legs: Vec<Leg>,
+    opens: bool,
+}
+
+impl Order {
+    /// Merges legs per account (R19), sorts them and checks that nothing is created or lost.
+    ///
+    /// # Errors
+    /// Says what is wrong with the legs; no order with that fault can be built.
+    pub fn new(legs: &[Leg]) -> Result<Order, BadOrder> {
+        if legs.iter().any(|leg| leg.place.account.is_world()) {
+            return Err(BadOrder::World);
+        }
+        Ok(Order {
+            legs: merge(legs)?,
+            opens: false,
+        })
+    }
+
+    /// A transfer of `amount` between two accounts.
+    ///
+    /// # Errors
+    /// If both are the same account.
+    pub fn transfer(from: Place, to: Place, amount: Amount) -> Result<Order, BadOrder> {
+        Order::new(&[
+            Leg {
+                place: from,
+                delta: amount.debit(),
+            },
+            Leg {
+                place: to,
+                delta: amount.credit(),
+            },
+        ])
+    }
+
+    /// Money coming in from outside: opens the account if need be, balanced against its node's `@world`.
+    pub fn deposit(to: Place, amount: Amount) -> Order {
+        let world = Place {
+            node: to.node,
+            account: AccountId::world(),
+        };
+        let legs = [
+            Leg {
+                place: world,
+                delta: amount.debit(),
+            },
+            Leg {
+                place: to,
+                delta: amount.credit(),
+            },
+        ];
+        Order {
+            legs: merge(&legs).expect("a deposit balances by construction"),
+            opens: true,
+        }
+    }
+
+    /// Checks what came from outside as if it had been built here: a decoded order may be anything.
+    ///
+    /// # Errors
+    /// As [`Order::new`].
+    pub fn validated(self) -> Result<Order, BadOrder> {
+        if !self.opens {
+            return Order::new(&self.legs);
+        }
+        match self.legs.as_slice() {
+            [world, to]
+                if world.place.account.is_world()
+                    && !to.place.account.is_world()
+                    && world.place.node == to.place.node =>
+            {
+                let amount = Amount::try_from(to.delta.get())?;
+                let order = Order::deposit(to.place.clone(), amount);
+                if order == self {
+                    Ok(order)
+                } else {
+                    Err(BadOrder::World)
+                }
+            }
+            _ => Err(BadOrder::World),
+        }
+    }
+
+    /// The legs, sorted by (node, account), one per account.
+    pub fn legs(&self) -> &[Leg] {
+        &self.legs
+    }
+
+    /// Whether a credited account is opened if it does not exist (deposits only).
+    pub fn opens(&self) -> bool {
+        self.opens
+    }
+
+    /// The nodes that take part, sorted.
+    pub fn participants(&self) -> Vec<NodeId> {
+        let mut nodes: Vec<NodeId> = self.legs.iter().map(|leg| leg.place.node).collect();
+        nodes.dedup();
+        nodes
+    }
+
+    /// What one node has to do.
+    pub fn operations(&self, node: NodeId) -> Vec<Operation> {
+        let of_node = self.legs.iter().filter(|leg| leg.place.node == node);
+        of_node
+            .map(|leg| Operation {
+                account: leg.place.account.clone(),
+                delta: leg.delta,
+            })
+            .collect()
+    }
+
+    /// The node that remembers the request id: that of the smallest (node, account) debit leg.
+    pub fn home(&self) -> NodeId {
+        let debit = self.legs.iter().find(|leg| leg.delta.is_debit());
+        debit.expect("a balanced order has a debit").place.node
+    }
+
+    /// What the home compares a repeated request with: XXH3 over the canonical legs.
+    pub fn digest(&self) -> BodyDigest {
+        let mut hash = Xxh3::new();
+        hash.update(&[u8::from(self.opens)]);
+        for leg in &self.legs {
+            hash.update(leg.place.node.as_str().as_bytes());
+            hash.update(b"/");
+            hash.update(leg.place.account.as_str().as_bytes());
+            hash.update(b"\0");
+            hash.update(&leg.delta.get().to_le_bytes());
+        }
+        BodyDigest(hash.digest())
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, leg) in self.legs.iter().enumerate() {
+            let gap = if index == 0 { "" } else { " " };
+            write!(f, "{gap}{leg}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Digest of a request's canonical legs: tells a repeated request from a reused id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BodyDigest(pub u64);
+
+fn merge(legs: &[Leg]) -> Result<Vec<Leg>, BadOrder> {
+    if legs.is_empty() {
+        return Err(BadOrder::NoLegs);
+    }
+    if legs.len() > LEGS_MAX {
+        return Err(BadOrder::TooManyLegs);
+    }
+    let mut merged: BTreeMap<&Place, i128> = BTreeMap::new();
+    for leg in legs {
+        *merged.entry(&leg.place).or_default() += i128::from(leg.delta.get());
+    }
+    let total: i128 = merged.values().sum();
+    if total != 0 {
+        return Err(BadOrder::Unbalanced(total));
+    }
+    let leg = |(place, sum): (&Place, i128)| {
+        if sum == 0 {
+            return Err(BadOrder::SameAccount(place.clone()));
+        }
+        let sum = i64::try_from(sum).map_err(|_| BadAmount::TooLarge)?;
+        Ok(Leg {
+            place: place.clone(),
+            delta: Delta::try_from(sum)?,
+        })
+    };
+    merged.into_iter().map(leg).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    fn order(legs: &[&str]) -> Result<Order, BadOrder> {
+        let legs: Result<Vec<Leg>, BadOrder> = legs.iter().map(|leg| leg.parse()).collect();
+        Order::new(&legs?)
+    }
+
+    #[test]
+    fn legs_are_merged_per_account_and_sorted() {
+        let order = order(&["N2/B:+10", "N1/A:-30", "N1/A:-30", "N3/C:+50"]).unwrap();
+        assert_eq!(order.to_string(), "N1/A:-60 N2/B:+10 N3/C:+50");
+        assert_eq!(order.participants().len(), 3);
+        assert_eq!(order.home().as_str(), "N1");
+    }
+
+    #[test]
+    fn orders_that_create_move_or_lose_nothing_are_refused() {
+        assert_eq!(order(&[]), Err(BadOrder::NoLegs));
+        assert_eq!(order(&["N1/A:-30", "N2/B:+29"]), Err(BadOrder::Unbalanced(-1)));
+        assert_eq!(
+            order(&["N1/A:-30", "N1/A:+30"]),
+            Err(BadOrder::SameAccount("N1/A".parse().unwrap()))
+        );
+        assert_eq!(
+            order(&["N1/A:0", "N2/B:+0"]),
+            Err(BadOrder::Amount(BadAmount::NotPositive))
+        );
+        assert_eq!(order(&["N1/@world:-5", "N2/B:+5"]), Err(BadOrder::LegSyntax));
+        let huge = ["N1/A:-1000000000000000000"; 11];
+        assert!(matches!(order(&huge), Err(BadOrder::Unbalanced(_))));
+    }
+
+    #[test]
+    fn a_leg_splits_at_its_last_colon() {
+        let leg: Leg = "N1/a:b:-3".parse().unwrap();
+        assert_eq!((leg.place.account.as_str(), leg.delta.get()), ("a:b", -3));
+    }
+
+    #[test]
+    fn a_decoded_deposit_must_be_one_that_could_have_been_built() {
+        let good = Order::deposit("N1/A".parse().unwrap(), Amount::try_from(5).unwrap());
+        assert_eq!(good.clone().validated(), Ok(good.clone()));
+        let mut reversed = good.clone();
+        reversed.legs[0].delta = Delta::try_from(5).unwrap();
+        reversed.legs[1].delta = Delta::try_from(-5).unwrap();
+        assert!(reversed.validated().is_err(), "a deposit cannot take money out");
+        let mut plain = good;
+        plain.opens = false;
+        assert_eq!(plain.validated(), Err(BadOrder::World));
+    }
+
+    #[test]
+    fn the_digest_sees_the_canonical_body_only() {
+        let one = order(&["N1/A:-30", "N2/B:+30"]).unwrap();
+        let same = order(&["N2/B:+30", "N1/A:-10", "N1/A:-20"]).unwrap();
+        let other = order(&["N1/A:-31", "N2/B:+31"]).unwrap();
+        assert_eq!(one.digest(), same.digest());
+        assert_ne!(one.digest(), other.digest());
+    }
+}
