@@ -7,6 +7,7 @@ pub mod codec;
 pub mod effects;
 pub mod fold;
 pub mod frame;
+pub mod hello;
 pub mod id;
 pub mod leg;
 pub mod money;
