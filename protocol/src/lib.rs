@@ -10,5 +10,6 @@ pub mod frame;
 pub mod hello;
 pub mod id;
 pub mod leg;
+pub mod message;
 pub mod money;
 pub mod reason;
