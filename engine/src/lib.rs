@@ -2,12 +2,24 @@
 //!
 //! A store is the durable half of a machine: [`open`] recovers a [`Fold`](protocol::fold::Fold) state and returns the
 //! [`Engine`] that keeps it from then on. Two backends stand behind that trait: `json` (a readable state file and a
-//! JSONL write-ahead log) and `sled`.
+//! JSONL write-ahead log) and `sled`. [`WriteAhead`] holds every message back until what it shows is durable.
 
 mod config;
 mod contract;
+mod disk;
 mod error;
+pub mod failpoint;
+mod guard;
+mod lock;
+mod manifest;
+mod open;
+mod seal;
+mod sled;
+mod write_ahead;
 
 pub use config::{Owner, StoreConfig, StoreKind};
 pub use contract::{Engine, Opened, Stats};
+pub use disk::{Disk, DiskFile, OsDisk, OsFile};
 pub use error::Error;
+pub use open::{is_locked, open};
+pub use write_ahead::WriteAhead;
