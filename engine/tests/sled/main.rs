@@ -1,0 +1,4 @@
+//! The sled backend from outside: what it keeps, what it refuses, and what a crash leaves.
+
+mod keeps;
+mod toy;
