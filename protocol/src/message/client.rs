@@ -49,6 +49,8 @@ pub enum Ask {
     Balance {
         /// The account.
         place: Place,
+        /// How long to wait for holds to end, in milliseconds; then the answer names them.
+        wait_ms: u32,
     },
     /// A page of a node's accounts in name order. Answered by [`Answer::Accounts`].
     Accounts {
@@ -233,7 +235,7 @@ impl fmt::Display for Ask {
                 let repeated = if *repeated { " (repeated)" } else { "" };
                 write!(f, "submit {request}{repeated} {order}")
             }
-            Ask::Balance { place } => write!(f, "balance {place}"),
+            Ask::Balance { place, .. } => write!(f, "balance {place}"),
             Ask::Accounts { node, after: None } => write!(f, "accounts {node}"),
             Ask::Accounts {
                 node,

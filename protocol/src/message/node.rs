@@ -247,7 +247,12 @@ pub enum OperatorWord {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum NodeQuestion {
     /// A point read.
-    Balance(AccountId),
+    Balance {
+        /// The account.
+        account: AccountId,
+        /// How long to wait for holds to end, in milliseconds.
+        wait_ms: u32,
+    },
     /// A page of accounts behind this one.
     Accounts(Option<AccountId>),
     /// Sum the balances now and list what is prepared: one side of a consistent cut.
@@ -442,7 +447,7 @@ impl fmt::Display for OperatorWord {
 impl fmt::Display for NodeQuestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NodeQuestion::Balance(account) => write!(f, "balance {account}"),
+            NodeQuestion::Balance { account, .. } => write!(f, "balance {account}"),
             NodeQuestion::Accounts(_) => f.write_str("accounts"),
             NodeQuestion::Cut => f.write_str("cut"),
             NodeQuestion::Freeze => f.write_str("freeze"),

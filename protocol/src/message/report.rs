@@ -169,6 +169,8 @@ pub struct NodeView {
     pub operations: Vec<Operation>,
     /// Who takes part, while prepared.
     pub participants: Vec<NodeId>,
+    /// Whether the transaction's coordinator is connected to this node.
+    pub coordinator_connected: bool,
 }
 
 /// A transaction's state at one node.

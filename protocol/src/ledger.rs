@@ -1,0 +1,351 @@
+//! Accounts and the holds on them: what a node can promise, and what it has promised.
+//!
+//! A *hold* is the part of an account that a prepared transaction keeps until its decision (R1). There are two kinds.
+//! An **exclusive** hold keeps everybody else out, which is strict two-phase locking. An **escrow** hold (O'Neil,
+//! *The Escrow Transactional Method*, 1986) only reserves what its own commit needs: a debit reserves its amount, a
+//! credit reserves headroom, so that escrow holds never stand in each other's way unless money is really short. The
+//! ledger keeps both side by side; which kind a new transaction gets is the node's policy, and a transaction keeps
+//! the kind it was granted over a restart.
+//!
+//! Whatever is held can be applied: [`Ledger::apply`] cannot fail (R3).
+
+use alloc::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, TxnId};
+use crate::leg::Operation;
+use crate::money::{Balance, Delta};
+use crate::reason::{Reason, Refusal};
+
+/// The lowest balance of `@world`.
+const WORLD_MIN: Balance = -Balance::MAX;
+
+/// How a hold keeps others out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldKind {
+    /// Nobody else may touch the account.
+    Exclusive,
+    /// Others may use what is left.
+    Escrow,
+}
+
+/// One account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Account {
+    /// Committed balance in minor units.
+    pub balance: Balance,
+    /// Committed changes so far; each adds one.
+    pub version: u64,
+}
+
+/// All holds on one account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Held {
+    holds: BTreeMap<TxnId, (Delta, HoldKind)>,
+    /// Sum of held debits, as a positive number; never more than can be paid.
+    debits: i64,
+    /// Sum of held credits; never more than there is headroom for.
+    credits: i64,
+}
+
+/// The accounts of one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ledger {
+    accounts: BTreeMap<AccountId, Account>,
+    held: BTreeMap<AccountId, Held>,
+}
+
+impl Ledger {
+    /// Whether all of `operations` can be promised now under holds of this kind.
+    ///
+    /// # Errors
+    /// The first thing that stands in the way, in account order.
+    pub fn check(&self, operations: &[Operation], opens: bool, kind: HoldKind) -> Result<(), Refusal> {
+        operations
+            .iter()
+            .try_for_each(|operation| self.check_one(operation, opens, kind))
+    }
+
+    fn check_one(&self, operation: &Operation, opens: bool, kind: HoldKind) -> Result<(), Refusal> {
+        let Operation { account: id, delta } = operation;
+        let account = match self.accounts.get(id) {
+            Some(account) => *account,
+            None if id.is_world() || (opens && !delta.is_debit()) => Account::default(),
+            None => return Err(Reason::UnknownAccount(id.clone()).into()),
+        };
+        let (mut debits, mut credits) = (0, 0);
+        if let Some(held) = self.held.get(id) {
+            let blocking = held
+                .holds
+                .iter()
+                .find(|(_, (_, other))| kind == HoldKind::Exclusive || *other == HoldKind::Exclusive);
+            if let Some((&holder, _)) = blocking {
+                return Err(Refusal {
+                    reason: Reason::LockContention(id.clone()),
+                    holder: Some(holder),
+                });
+            }
+            (debits, credits) = (held.debits, held.credits);
+        }
+        if delta.is_debit() {
+            let left = i128::from(account.balance) - i128::from(debits) + i128::from(delta.get());
+            if id.is_world() {
+                if left < i128::from(WORLD_MIN) {
+                    return Err(Reason::CreditOverflow(id.clone()).into());
+                }
+            } else if left < 0 {
+                return Err(Reason::InsufficientFunds(id.clone()).into());
+            }
+        } else {
+            let filled = i128::from(account.balance) + i128::from(credits) + i128::from(delta.get());
+            if filled > i128::from(Balance::MAX) {
+                return Err(Reason::CreditOverflow(id.clone()).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds what `txn` needs. The caller has just checked it, or reads back what was once granted.
+    pub fn hold(&mut self, txn: TxnId, operations: &[Operation], kind: HoldKind) {
+        for Operation { account, delta } in operations {
+            let held = self.held.entry(account.clone()).or_default();
+            let clash = held
+                .holds
+                .values()
+                .any(|(_, other)| kind == HoldKind::Exclusive || *other == HoldKind::Exclusive);
+            assert!(!clash, "{account} is held by another transaction than {txn}");
+            held.holds.insert(txn, (*delta, kind));
+            if delta.is_debit() {
+                held.debits -= delta.get();
+            } else {
+                held.credits += delta.get();
+            }
+        }
+    }
+
+    /// Lets go of what `txn` holds, changing no balance.
+    pub fn release(&mut self, txn: TxnId, operations: &[Operation]) {
+        for Operation { account, delta } in operations {
+            let held = self
+                .held
+                .get_mut(account)
+                .expect("a prepared transaction holds its accounts");
+            let removed = held.holds.remove(&txn);
+            assert!(
+                removed.is_some_and(|(held, _)| held == *delta),
+                "{txn} holds {account} as it was prepared"
+            );
+            if delta.is_debit() {
+                held.debits += delta.get();
+            } else {
+                held.credits -= delta.get();
+            }
+            if held.holds.is_empty() {
+                assert_eq!(
+                    (held.debits, held.credits),
+                    (0, 0),
+                    "no hold on {account} reserves nothing"
+                );
+                self.held.remove(account);
+            }
+        }
+    }
+
+    /// Applies operations that were held (then released) or just checked. Cannot fail: that was promised.
+    pub fn apply(&mut self, operations: &[Operation]) {
+        for Operation { account: id, delta } in operations {
+            let account = self.accounts.entry(id.clone()).or_default();
+            let balance = account
+                .balance
+                .checked_add(delta.get())
+                .expect("headroom was reserved");
+            assert!(balance >= 0 || id.is_world(), "{id} would fall to {balance}");
+            *account = Account {
+                balance,
+                version: account.version + 1,
+            };
+        }
+    }
+
+    /// Sets an account as a restored entry says.
+    ///
+    /// # Errors
+    /// A text, if the entry cannot be right.
+    pub fn restore(&mut self, id: AccountId, account: Account) -> Result<(), &'static str> {
+        if account.balance < 0 && !id.is_world() {
+            return Err("a negative balance");
+        }
+        match self.accounts.insert(id, account) {
+            None => Ok(()),
+            Some(_) => Err("an account twice"),
+        }
+    }
+
+    /// One account.
+    pub fn account(&self, id: &AccountId) -> Option<Account> {
+        self.accounts.get(id).copied()
+    }
+
+    /// All accounts, `@world` first, then in name order.
+    pub fn accounts(&self) -> impl Iterator<Item = (&AccountId, &Account)> {
+        self.accounts.iter()
+    }
+
+    /// The accounts behind `after` in name order.
+    pub fn accounts_after(&self, after: &AccountId) -> impl Iterator<Item = (&AccountId, &Account)> {
+        use core::ops::Bound::{Excluded, Unbounded};
+        self.accounts.range((Excluded(after), Unbounded))
+    }
+
+    /// How many accounts there are, without `@world`.
+    pub fn len(&self) -> usize {
+        self.accounts.len() - usize::from(self.accounts.contains_key(&AccountId::world()))
+    }
+
+    /// Whether there is no account but `@world`.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The transactions that hold an account, oldest id first, and what each would do to it.
+    pub fn holds(&self, id: &AccountId) -> impl Iterator<Item = (TxnId, Delta)> {
+        self.held
+            .get(id)
+            .into_iter()
+            .flat_map(|held| held.holds.iter().map(|(&txn, &(delta, _))| (txn, delta)))
+    }
+
+    /// Whether any account is held.
+    pub fn any_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Sum of all balances, `@world` among them.
+    pub fn total(&self) -> i128 {
+        self.accounts
+            .values()
+            .map(|account| i128::from(account.balance))
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::id::StoreId;
+    use HoldKind::{Escrow, Exclusive};
+
+    fn txn(n: u64) -> TxnId {
+        TxnId::new(StoreId(12), 1, n)
+    }
+
+    fn operation(account: &str, delta: i64) -> Operation {
+        Operation {
+            account: account.parse().unwrap(),
+            delta: delta.try_into().unwrap(),
+        }
+    }
+
+    fn ledger(balances: &[(&str, i64)]) -> Ledger {
+        let mut ledger = Ledger::default();
+        for &(id, balance) in balances {
+            ledger
+                .restore(id.parse().unwrap(), Account { balance, version: 1 })
+                .unwrap();
+        }
+        ledger
+    }
+
+    fn refusal(result: Result<(), Refusal>) -> Reason {
+        result.expect_err("must be refused").reason
+    }
+
+    #[test]
+    fn an_exclusive_hold_keeps_everyone_out_until_released() {
+        let mut ledger = ledger(&[("A", 100)]);
+        let debit = [operation("A", -80)];
+        ledger.check(&debit, false, Exclusive).unwrap();
+        ledger.hold(txn(1), &debit, Exclusive);
+        for kind in [Exclusive, Escrow] {
+            let refused = ledger.check(&[operation("A", 1)], false, kind).unwrap_err();
+            assert_eq!(refused.reason, Reason::LockContention("A".parse().unwrap()));
+            assert_eq!(refused.holder, Some(txn(1)));
+        }
+        ledger.release(txn(1), &debit);
+        assert!(!ledger.any_held());
+        ledger.check(&debit, false, Exclusive).unwrap();
+    }
+
+    #[test]
+    fn escrow_holds_share_an_account_but_never_overdraw_it() {
+        let mut ledger = ledger(&[("A", 100)]);
+        ledger.hold(txn(1), &[operation("A", -80)], Escrow);
+        ledger.hold(txn(2), &[operation("A", 500)], Escrow);
+        let short = refusal(ledger.check(&[operation("A", -21)], false, Escrow));
+        assert_eq!(
+            short,
+            Reason::InsufficientFunds("A".parse().unwrap()),
+            "a held credit cannot be spent"
+        );
+        ledger.check(&[operation("A", -20)], false, Escrow).unwrap();
+        let exclusive = refusal(ledger.check(&[operation("A", -1)], false, Exclusive));
+        assert_eq!(exclusive, Reason::LockContention("A".parse().unwrap()));
+        assert_eq!(ledger.holds(&"A".parse().unwrap()).count(), 2);
+    }
+
+    #[test]
+    fn held_credits_count_against_the_headroom() {
+        let mut ledger = ledger(&[("A", i64::MAX - 10)]);
+        ledger.hold(txn(1), &[operation("A", 6)], Escrow);
+        let full = refusal(ledger.check(&[operation("A", 5)], false, Escrow));
+        assert_eq!(full, Reason::CreditOverflow("A".parse().unwrap()));
+        ledger.check(&[operation("A", 4)], false, Escrow).unwrap();
+    }
+
+    #[test]
+    fn only_a_deposit_opens_an_account_and_only_world_goes_negative() {
+        let mut ledger = Ledger::default();
+        let credit = operation("A", 7);
+        assert_eq!(
+            refusal(ledger.check(core::slice::from_ref(&credit), false, Exclusive)),
+            Reason::UnknownAccount("A".parse().unwrap())
+        );
+        let world = Operation {
+            account: AccountId::world(),
+            delta: (-7).try_into().unwrap(),
+        };
+        let deposit = vec![world, credit];
+        ledger.check(&deposit, true, Exclusive).unwrap();
+        ledger.apply(&deposit);
+        assert_eq!(ledger.total(), 0);
+        assert_eq!(ledger.len(), 1);
+        let overdraft = refusal(ledger.check(&[operation("A", -8)], true, Exclusive));
+        assert_eq!(overdraft, Reason::InsufficientFunds("A".parse().unwrap()));
+    }
+
+    #[test]
+    fn applying_counts_versions() {
+        let mut ledger = ledger(&[("A", 10), ("B", 0)]);
+        let operations: Vec<Operation> = vec![operation("A", -3), operation("B", 3)];
+        ledger.apply(&operations);
+        assert_eq!(
+            ledger.account(&"A".parse().unwrap()),
+            Some(Account {
+                balance: 7,
+                version: 2
+            })
+        );
+        assert_eq!(
+            ledger.account(&"B".parse().unwrap()),
+            Some(Account {
+                balance: 3,
+                version: 2
+            })
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! What operators ask of a node: status, single transactions, what is prepared, and forcing an outcome.
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::{NodeRecord, Participant, SessionId};
+use crate::effects::{Effects, Urgency};
+use crate::fold::Fold;
+use crate::id::{RequestId, TxnId};
+use crate::ledger::HoldKind;
+use crate::message::{NodeAnswer, NodeLine, NodeStatus, NodeView, OperatorWord, Reference, TxnState};
+use crate::reason::one_line;
+
+/// Longest reason an operator can give, in characters.
+const WHY_LEN_MAX: usize = 200;
+
+/// Most lines in one list.
+const LINES_MAX: usize = 1_000;
+
+impl Participant {
+    pub(super) fn status(&self) -> NodeStatus {
+        let count = |len: usize| u64::try_from(len).expect("a length fits");
+        NodeStatus {
+            store: self.config.store,
+            kind: self.config.store_kind.clone(),
+            locking: match self.config.hold {
+                HoldKind::Exclusive => "no-wait".to_string(),
+                HoldKind::Escrow => "escrow".to_string(),
+            },
+            sequence: self.state.seq(),
+            accounts: count(self.state.ledger().len()),
+            prepared: count(self.state.prepared().len()),
+            requests: count(self.state.requests().len()),
+            request_window: self.state.requests().window(),
+            request_horizon: self.state.requests().horizon(),
+            has_room: self.has_room,
+        }
+    }
+
+    pub(super) fn view(&self, reference: Reference) -> NodeView {
+        let (txn, request) = match reference {
+            Reference::Txn(txn) => (Some(txn), self.request_of(txn)),
+            Reference::Request(request) => (
+                self.state.requests().get(&request).map(|entry| entry.txn),
+                Some(request),
+            ),
+        };
+        let mut view = NodeView {
+            txn,
+            request,
+            state: TxnState::Unknown,
+            forced: None,
+            operations: Vec::new(),
+            participants: Vec::new(),
+            coordinator_connected: txn.is_some_and(|txn| self.session_of(txn.coordinator).is_some()),
+        };
+        let Some(txn) = txn else {
+            return NodeView {
+                request: None,
+                ..view
+            };
+        };
+        if let Some(prepared) = self.state.prepared().get(&txn) {
+            view.state = TxnState::Prepared;
+            view.operations = prepared.operations.clone();
+            view.participants = prepared.participants.clone();
+        } else if let Some(finished) = self.state.finished(&txn) {
+            view.state = match &finished.aborted {
+                None => TxnState::Committed,
+                Some(reason) => TxnState::Aborted((**reason).clone()),
+            };
+            view.forced = finished.forced.as_ref().map(|forced| forced.why.clone());
+        } else if let Some(state) = self.state_by_request(request, txn) {
+            view.state = state;
+        } else if self.state.is_below_mark(txn) {
+            view.state = TxnState::Forgotten;
+        }
+        view
+    }
+
+    /// A home remembers how a request ended for longer than outcomes are kept.
+    fn state_by_request(&self, request: Option<RequestId>, txn: TxnId) -> Option<TxnState> {
+        let entry = self.state.requests().get(&request?)?;
+        if entry.txn != txn {
+            return None;
+        }
+        match &entry.progress {
+            super::Progress::Open => None,
+            super::Progress::Committed(_) => Some(TxnState::Committed),
+            super::Progress::Aborted(_, reason) => Some(TxnState::Aborted((**reason).clone())),
+        }
+    }
+
+    /// Scans: for people who ask about one transaction, not for the hot path.
+    fn request_of(&self, txn: TxnId) -> Option<RequestId> {
+        self.state
+            .requests()
+            .entries()
+            .find(|(_, entry)| entry.txn == txn)
+            .map(|(&request, _)| request)
+    }
+
+    pub(super) fn lines(&self) -> Vec<NodeLine> {
+        let line = |(&txn, prepared): (&TxnId, &super::Prepared)| NodeLine {
+            txn,
+            operations: prepared.operations.clone(),
+            participants: prepared.participants.clone(),
+            age_s: self.tick - self.prepared_at.get(&txn).copied().unwrap_or(self.tick),
+            coordinator_connected: self.session_of(txn.coordinator).is_some(),
+        };
+        self.state.prepared().iter().take(LINES_MAX).map(line).collect()
+    }
+
+    /// An operator forces the end of a prepared transaction. Idempotent; never overwrites what has ended.
+    pub(super) fn on_resolve(
+        &mut self,
+        session: SessionId,
+        ask: u64,
+        txn: TxnId,
+        word: OperatorWord,
+        why: &str,
+        effects: &mut Effects<Participant>,
+    ) {
+        let node = self.config.node;
+        let answer = if self.state.prepared().contains_key(&txn) {
+            let why = one_line(why, WHY_LEN_MAX);
+            self.append(
+                NodeRecord::Resolve {
+                    txn,
+                    word,
+                    why: why.clone(),
+                },
+                Urgency::Forced,
+                effects,
+            );
+            self.ended(txn, effects);
+            effects.alarm(format!("an operator forced {txn} to {word}: {why}"));
+            NodeAnswer::Done(format!("{node}: {txn} forced to {word}"))
+        } else if let Some(finished) = self.state.finished(&txn) {
+            let ended = finished.word();
+            if ended == word {
+                NodeAnswer::Done(format!("{node}: {txn} had ended with {word} already"))
+            } else {
+                NodeAnswer::Failed(format!(
+                    "{node}: {txn} had ended with {ended} already; that stands"
+                ))
+            }
+        } else {
+            NodeAnswer::Failed(format!("{node}: {txn} is not prepared here; nothing was changed"))
+        };
+        self.answer(session, ask, answer, effects);
+    }
+}

@@ -1,0 +1,219 @@
+//! The promise: PREPARE and its vote, and the one-phase path where the node decides alone.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::session::Session;
+use super::state::net;
+use super::{NodeRecord, Participant, SessionId};
+use crate::effects::{Effects, Urgency};
+use crate::fold::Fold;
+use crate::id::TxnId;
+use crate::leg::Operation;
+use crate::message::{Executed, FromNode, Home, Prepare, Vote};
+use crate::reason::{Reason, Refusal};
+
+/// Why a node will not do its part.
+enum Refused {
+    /// It looked and it cannot: remembered as a tombstone.
+    Cannot(Refusal),
+    /// The home knows the request from another attempt: remembered as a tombstone.
+    Duplicate(Home),
+    /// It did not even look, or has said so before: nothing to remember.
+    AsBefore(Refusal),
+}
+
+impl Participant {
+    pub(super) fn on_prepare(
+        &mut self,
+        session: SessionId,
+        from: &Session,
+        prepare: Prepare,
+        effects: &mut Effects<Participant>,
+    ) {
+        let txn = prepare.txn;
+        if !self.may_begin(txn, from, effects) {
+            return;
+        }
+        if let Some(prepared) = self.state.prepared().get(&txn) {
+            let durable = prepared.seq; // A repeat: the promise stands.
+            effects.send(
+                session,
+                FromNode::Vote {
+                    txn,
+                    vote: Vote::Yes,
+                    durable,
+                },
+                durable,
+            );
+            return;
+        }
+        match self.examine(&prepare, false) {
+            Ok(()) => {
+                let Prepare {
+                    operations,
+                    opens,
+                    participants,
+                    home,
+                    ..
+                } = prepare;
+                let hold = self.config.hold;
+                let record = NodeRecord::PrepareOk {
+                    txn,
+                    operations,
+                    opens,
+                    participants,
+                    home,
+                    hold,
+                };
+                let durable = self.append(record, Urgency::Forced, effects);
+                self.prepared_at.insert(txn, self.tick);
+                effects.send(
+                    session,
+                    FromNode::Vote {
+                        txn,
+                        vote: Vote::Yes,
+                        durable,
+                    },
+                    durable,
+                );
+            }
+            Err(refused) => {
+                let vote = match self.bury(&prepare, refused, effects) {
+                    Executed::Duplicate(knows) => Vote::Duplicate(knows),
+                    Executed::Refused(refusal) => Vote::No(refusal),
+                    Executed::Committed => unreachable!("a refusal commits nothing"),
+                };
+                let durable = self.forced;
+                effects.send(session, FromNode::Vote { txn, vote, durable }, durable);
+            }
+        }
+    }
+
+    pub(super) fn on_execute(
+        &mut self,
+        session: SessionId,
+        from: &Session,
+        prepare: Prepare,
+        effects: &mut Effects<Participant>,
+    ) {
+        let txn = prepare.txn;
+        if !self.may_begin(txn, from, effects) {
+            return;
+        }
+        let Some(home) = prepare.home else {
+            effects.alarm(format!("{txn} has one participant but no request: ignored"));
+            return;
+        };
+        if self.state.finished(&txn).is_some() {
+            return self.on_query(session, txn, &home, effects); // A repeat: the decision stands.
+        }
+        let executed = match self.examine(&prepare, true) {
+            Ok(()) => {
+                let Prepare {
+                    operations, opens, ..
+                } = prepare;
+                let record = NodeRecord::CommitOnePhase {
+                    txn,
+                    operations,
+                    opens,
+                    home,
+                };
+                self.append(record, Urgency::Forced, effects);
+                Executed::Committed
+            }
+            Err(refused) => self.bury(&prepare, refused, effects),
+        };
+        if home.repeated {
+            // What a repeated request is told is final, so the tombstone must be durable first.
+            let newest = self.state.seq();
+            effects.force(newest);
+            self.forced = newest;
+        }
+        let durable = self.forced;
+        effects.send(
+            session,
+            FromNode::Executed {
+                txn,
+                executed,
+                durable,
+            },
+            durable,
+        );
+    }
+
+    /// Only the coordinator whose transaction it is, in the epoch that made it, may begin it (R12).
+    fn may_begin(&self, txn: TxnId, from: &Session, effects: &mut Effects<Participant>) -> bool {
+        let rightful = txn.coordinator == from.coordinator && from.epoch == Some(txn.at.epoch);
+        if !rightful {
+            effects.alarm(format!(
+                "coordinator {} began {txn}, which is not its own: ignored",
+                from.coordinator
+            ));
+        }
+        rightful
+    }
+
+    fn examine(&self, prepare: &Prepare, one_phase: bool) -> Result<(), Refused> {
+        let txn = prepare.txn;
+        if let Some(finished) = self.state.finished(&txn) {
+            let reason = finished.aborted.as_deref().cloned().unwrap_or(Reason::Stale);
+            return Err(Refused::AsBefore(reason.into()));
+        }
+        if self.state.is_below_mark(txn) {
+            return Err(Refused::AsBefore(Reason::Stale.into()));
+        }
+        if let Some(home) = &prepare.home {
+            if self.state.requests().get(&home.request).is_some() {
+                return Err(Refused::Duplicate(*home));
+            }
+        }
+        if !self.has_room {
+            return Err(Refused::AsBefore(Reason::DiskFull(self.config.node).into()));
+        }
+        if self.freeze.is_some() && !one_phase {
+            return Err(Refused::Cannot(Reason::AuditInProgress.into()));
+        }
+        if !well_formed(&prepare.operations, one_phase) {
+            return Err(Refused::AsBefore(Reason::Stale.into()));
+        }
+        let hold = self.config.hold;
+        self.state
+            .ledger()
+            .check(&prepare.operations, prepare.opens, hold)
+            .map_err(Refused::Cannot)
+    }
+
+    /// Leaves a tombstone where one is due, and says what to answer.
+    fn bury(&mut self, prepare: &Prepare, refused: Refused, effects: &mut Effects<Participant>) -> Executed {
+        let txn = prepare.txn;
+        let mut tombstone = |reason: Reason, holder: Option<TxnId>, home: Option<Home>| {
+            let record = NodeRecord::PrepareFailed {
+                txn,
+                reason,
+                holder,
+                home,
+            };
+            self.append(record, Urgency::Lazy, effects);
+        };
+        match refused {
+            Refused::Cannot(refusal) => {
+                tombstone(refusal.reason.clone(), refusal.holder, prepare.home);
+                Executed::Refused(refusal)
+            }
+            Refused::Duplicate(home) => {
+                tombstone(Reason::Duplicate, None, None);
+                // What a repeated request is told is final, so it must be durable before it is told.
+                Executed::Duplicate(self.force_knowledge(&home, effects))
+            }
+            Refused::AsBefore(refusal) => Executed::Refused(refusal),
+        }
+    }
+}
+
+/// What a coordinator of ours always sends: operations merged per account (R19), and none that makes money here.
+fn well_formed(operations: &[Operation], one_phase: bool) -> bool {
+    let accounts: Vec<_> = operations.iter().map(|operation| &operation.account).collect();
+    let merged = accounts.windows(2).all(|pair| pair[0] < pair[1]);
+    merged && !operations.is_empty() && (!one_phase || net(operations) == 0)
+}

@@ -1,0 +1,234 @@
+//! The home's memory of request ids: what makes a request happen at most once (R14).
+//!
+//! All open ids are kept, and of the finished ones at least the newest `window`, by log order. An entry changes only
+//! together with the prepare, commit or abort record of its transaction.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fold::Seq;
+use crate::id::{RequestId, TxnId};
+use crate::leg::BodyDigest;
+use crate::message::{Home, Knowledge};
+use crate::reason::Reason;
+
+/// How far a request has come.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// Its transaction is prepared.
+    Open,
+    /// It happened; the record that says so.
+    Committed(Seq),
+    /// It did not and never will; the record that says so.
+    Aborted(Seq, Box<Reason>),
+}
+
+impl Progress {
+    fn ended(&self) -> Option<Seq> {
+        match self {
+            Progress::Open => None,
+            Progress::Committed(seq) | Progress::Aborted(seq, _) => Some(*seq),
+        }
+    }
+}
+
+/// What is kept under a request id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RequestEntry {
+    /// Digest of the legs it came with.
+    pub digest: BodyDigest,
+    /// The attempt that counts.
+    pub txn: TxnId,
+    /// How far it has come.
+    pub progress: Progress,
+}
+
+/// Finished requests kept unless told otherwise.
+pub const REQUEST_WINDOW: u64 = 1_000_000;
+
+/// The table.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Requests {
+    window: u64,
+    entries: BTreeMap<RequestId, RequestEntry>,
+    /// Finished ones in log order, oldest first.
+    finished: VecDeque<(Seq, RequestId)>,
+}
+
+impl Default for Requests {
+    fn default() -> Requests {
+        Requests {
+            window: REQUEST_WINDOW,
+            entries: BTreeMap::new(),
+            finished: VecDeque::new(),
+        }
+    }
+}
+
+impl Requests {
+    /// What a second attempt is told. The sequence is the newest record that the answer shows.
+    pub fn knows(&self, home: &Home) -> (Knowledge, Seq) {
+        let Some(entry) = self.entries.get(&home.request) else {
+            return (Knowledge::Nothing, 0);
+        };
+        let shows = entry.progress.ended().unwrap_or(0);
+        let knowledge = match &entry.progress {
+            _ if entry.digest != home.digest => Knowledge::Reused,
+            Progress::Open => Knowledge::Open(entry.txn),
+            Progress::Committed(_) => Knowledge::Committed(entry.txn),
+            Progress::Aborted(_, reason) => Knowledge::Aborted(entry.txn, (**reason).clone()),
+        };
+        (knowledge, shows)
+    }
+
+    /// One entry.
+    pub fn get(&self, request: &RequestId) -> Option<&RequestEntry> {
+        self.entries.get(request)
+    }
+
+    /// All entries, in id order.
+    pub fn entries(&self) -> impl Iterator<Item = (&RequestId, &RequestEntry)> {
+        self.entries.iter()
+    }
+
+    /// How many finished requests are kept at the least.
+    pub fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// Sets the window; takes effect as further requests finish.
+    pub fn set_window(&mut self, window: u64) {
+        self.window = window;
+    }
+
+    /// How many ids are remembered.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The record with which the oldest remembered finished request ended; 0 if there is none.
+    pub fn horizon(&self) -> Seq {
+        self.finished.front().map_or(0, |(seq, _)| *seq)
+    }
+
+    /// An attempt is prepared: the id is open.
+    pub(super) fn open(&mut self, home: &Home, txn: TxnId) {
+        let entry = RequestEntry {
+            digest: home.digest,
+            txn,
+            progress: Progress::Open,
+        };
+        let before = self.entries.insert(home.request, entry);
+        assert!(before.is_none(), "request {} is prepared twice", home.request);
+    }
+
+    /// An attempt has ended. If another attempt owns the id, nothing changes. `evicted` hears of every id forgotten.
+    pub(super) fn end(
+        &mut self,
+        home: &Home,
+        txn: TxnId,
+        progress: Progress,
+        mut evicted: impl FnMut(RequestId),
+    ) {
+        let seq = progress.ended().expect("an end names its record");
+        match self.entries.get(&home.request) {
+            Some(entry) if entry.txn != txn || entry.progress != Progress::Open => return,
+            Some(_) | None => {}
+        }
+        self.entries.insert(
+            home.request,
+            RequestEntry {
+                digest: home.digest,
+                txn,
+                progress,
+            },
+        );
+        self.finished.push_back((seq, home.request));
+        while u64::try_from(self.finished.len()).expect("a length fits") > self.window {
+            let (_, request) = self.finished.pop_front().expect("longer than the window");
+            self.entries.remove(&request);
+            evicted(request);
+        }
+    }
+
+    /// Puts a stored entry back; [`Requests::restored`] follows the last.
+    pub(super) fn restore(&mut self, request: RequestId, entry: RequestEntry) -> Result<(), &'static str> {
+        if let Some(seq) = entry.progress.ended() {
+            self.finished.push_back((seq, request));
+        }
+        match self.entries.insert(request, entry) {
+            None => Ok(()),
+            Some(_) => Err("a request twice"),
+        }
+    }
+
+    /// Sorts what [`Requests::restore`] brought back into log order.
+    pub(super) fn restored(&mut self) {
+        self.finished.make_contiguous().sort_unstable();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::id::StoreId;
+
+    fn home(n: u128) -> Home {
+        Home {
+            request: RequestId(n),
+            digest: BodyDigest(7),
+            repeated: false,
+        }
+    }
+
+    fn txn(n: u64) -> TxnId {
+        TxnId::new(StoreId(12), 1, n)
+    }
+
+    #[test]
+    fn a_full_window_forgets_the_oldest_finished_and_never_an_open_one() {
+        let mut requests = Requests::default();
+        requests.set_window(2);
+        requests.open(&home(9), txn(9));
+        let mut evicted = Vec::new();
+        for n in 1..=3 {
+            requests.end(&home(n.into()), txn(n), Progress::Committed(n), |id| {
+                evicted.push(id)
+            });
+        }
+        assert_eq!(evicted, vec![RequestId(1)]);
+        assert_eq!(requests.knows(&home(1)).0, Knowledge::Nothing);
+        assert_eq!(requests.knows(&home(2)), (Knowledge::Committed(txn(2)), 2));
+        assert_eq!(requests.knows(&home(9)).0, Knowledge::Open(txn(9)));
+        assert_eq!(requests.horizon(), 2);
+    }
+
+    #[test]
+    fn the_first_end_of_a_request_is_final() {
+        let mut requests = Requests::default();
+        requests.end(&home(1), txn(1), Progress::Committed(5), |_| {});
+        requests.end(
+            &home(1),
+            txn(2),
+            Progress::Aborted(6, Box::new(Reason::Stale)),
+            |_| {},
+        );
+        assert_eq!(requests.knows(&home(1)), (Knowledge::Committed(txn(1)), 5));
+        let other_body = Home {
+            digest: BodyDigest(8),
+            ..home(1)
+        };
+        assert_eq!(requests.knows(&other_body).0, Knowledge::Reused);
+    }
+}

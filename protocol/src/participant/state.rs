@@ -1,0 +1,570 @@
+//! A node's durable state: the fold of its records.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::NodeRecord;
+use super::requests::{Progress, RequestEntry, Requests};
+use crate::fold::{AccountLine, Fold, Seq, Table};
+use crate::id::{AccountId, CoordinatorId, Epoch, Incarnation, NodeId, RequestId, TxnId, TxnPoint};
+use crate::ledger::{Account, HoldKind, Ledger};
+use crate::leg::Operation;
+use crate::message::{Home, OperatorWord};
+use crate::money::Balance;
+use crate::reason::Reason;
+
+/// A transaction this node has voted YES on: all that COMMIT needs (R3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Prepared {
+    /// What commit does here.
+    pub operations: Vec<Operation>,
+    /// Whether a credited account is opened.
+    pub opens: bool,
+    /// Who else takes part.
+    pub participants: Vec<NodeId>,
+    /// Set at the request's home.
+    pub home: Option<Home>,
+    /// The hold it was granted.
+    pub hold: HoldKind,
+    /// The record that made the promise.
+    pub seq: Seq,
+}
+
+/// A transaction that has ended here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Finished {
+    /// `None` for committed, else why not.
+    pub aborted: Option<Box<Reason>>,
+    /// The record that ended it.
+    pub seq: Seq,
+    /// Set if an operator ended it.
+    pub forced: Option<Box<Forced>>,
+}
+
+impl Finished {
+    /// How it ended.
+    pub fn word(&self) -> OperatorWord {
+        if self.aborted.is_none() {
+            OperatorWord::Commit
+        } else {
+            OperatorWord::Abort
+        }
+    }
+
+    /// Whether the coordinator's own decision is still unknown here.
+    pub fn awaits_truth(&self) -> bool {
+        self.forced.as_ref().is_some_and(|forced| forced.truth.is_none())
+    }
+}
+
+/// An operator's decision about a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Forced {
+    /// Why, in the operator's words.
+    pub why: String,
+    /// The coordinator's decision, once it is known.
+    pub truth: Option<OperatorWord>,
+}
+
+/// What a node remembers of one coordinator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CoordinatorSeen {
+    /// The highest epoch seen.
+    pub epoch: Epoch,
+    /// The incarnation of that epoch.
+    pub incarnation: Incarnation,
+    /// Its low-water mark.
+    pub mark: TxnPoint,
+    /// The newest record of its log that it has proved durable.
+    pub proved: Seq,
+}
+
+/// Everything a node has promised and done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NodeState {
+    seq: Seq,
+    ledger: Ledger,
+    prepared: BTreeMap<TxnId, Prepared>,
+    finished: BTreeMap<TxnId, Finished>,
+    requests: Requests,
+    coordinators: BTreeMap<CoordinatorId, CoordinatorSeen>,
+    adopted: Option<u32>,
+}
+
+/// Names an entry of a node's state.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum NodeKey {
+    /// An account.
+    Account(AccountId),
+    /// A prepared transaction.
+    Prepared(TxnId),
+    /// A finished transaction.
+    Finished(TxnId),
+    /// A request id.
+    Request(RequestId),
+    /// A coordinator.
+    Coordinator(CoordinatorId),
+    /// Everything there is one of.
+    Settings,
+}
+
+/// An entry of a node's state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeEntry {
+    /// An account: id, balance, version.
+    Account(AccountId, Balance, u64),
+    /// A prepared transaction.
+    Prepared(TxnId, Prepared),
+    /// A finished transaction.
+    Finished(TxnId, Finished),
+    /// A request id.
+    Request(RequestId, RequestEntry),
+    /// A coordinator.
+    Coordinator(CoordinatorId, CoordinatorSeen),
+    /// Request window, and the digest of an adopted balance file.
+    Settings(u64, Option<u32>),
+}
+
+impl NodeState {
+    /// The accounts and their holds.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Transactions that are prepared, oldest id first.
+    pub fn prepared(&self) -> &BTreeMap<TxnId, Prepared> {
+        &self.prepared
+    }
+
+    /// How a transaction ended, where that is still kept.
+    pub fn finished(&self, txn: &TxnId) -> Option<&Finished> {
+        self.finished.get(txn)
+    }
+
+    /// Finished transactions whose forced outcome still waits for the truth.
+    pub fn awaiting_truth(&self) -> impl Iterator<Item = TxnId> {
+        self.finished
+            .iter()
+            .filter(|(_, finished)| finished.awaits_truth())
+            .map(|(&txn, _)| txn)
+    }
+
+    /// The request table.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// The coordinators seen so far.
+    pub fn coordinators(&self) -> &BTreeMap<CoordinatorId, CoordinatorSeen> {
+        &self.coordinators
+    }
+
+    /// One coordinator; all zero if it was never seen.
+    pub fn coordinator(&self, id: CoordinatorId) -> CoordinatorSeen {
+        self.coordinators.get(&id).copied().unwrap_or_default()
+    }
+
+    /// Whether a transaction lies below its coordinator's low-water mark.
+    pub fn is_below_mark(&self, txn: TxnId) -> bool {
+        txn.at < self.coordinator(txn.coordinator).mark
+    }
+
+    /// CRC-32 of the balance file this store began with, if it began with one.
+    pub fn adopted(&self) -> Option<u32> {
+        self.adopted
+    }
+
+    /// Ends a prepared transaction: releases its holds and, on commit, applies it.
+    fn end_prepared(&mut self, txn: TxnId, end: &Finished, touched: &mut Vec<NodeKey>) {
+        let prepared = self
+            .prepared
+            .remove(&txn)
+            .expect("only a prepared transaction is decided");
+        touched.push(NodeKey::Prepared(txn));
+        self.ledger.release(txn, &prepared.operations);
+        if end.aborted.is_none() {
+            self.apply_operations(&prepared.operations, touched);
+        }
+        if let Some(home) = &prepared.home {
+            self.end_request(home, txn, end, touched);
+        }
+    }
+
+    fn apply_operations(&mut self, operations: &[Operation], touched: &mut Vec<NodeKey>) {
+        self.ledger.apply(operations);
+        touched.extend(
+            operations
+                .iter()
+                .map(|operation| NodeKey::Account(operation.account.clone())),
+        );
+    }
+
+    fn end_request(&mut self, home: &Home, txn: TxnId, end: &Finished, touched: &mut Vec<NodeKey>) {
+        let progress = match &end.aborted {
+            None => Progress::Committed(end.seq),
+            Some(reason) => Progress::Aborted(end.seq, reason.clone()),
+        };
+        touched.push(NodeKey::Request(home.request));
+        self.requests.end(home, txn, progress, |evicted| {
+            touched.push(NodeKey::Request(evicted))
+        });
+    }
+
+    fn remember(&mut self, txn: TxnId, end: Finished, touched: &mut Vec<NodeKey>) {
+        touched.push(NodeKey::Finished(txn));
+        self.finished.insert(txn, end);
+    }
+
+    /// Forgets what ended below a mark. A forced outcome stays until the truth about it is known, and a mark never
+    /// ends a prepared transaction (R9b).
+    fn pass_mark(&mut self, coordinator: CoordinatorId, below: TxnPoint, touched: &mut Vec<NodeKey>) {
+        let first = TxnId {
+            coordinator,
+            at: TxnPoint::default(),
+        };
+        let range = first..TxnId {
+            coordinator,
+            at: below,
+        };
+        let done = self
+            .finished
+            .range(range)
+            .filter(|(_, finished)| !finished.awaits_truth());
+        let done: Vec<TxnId> = done.map(|(&txn, _)| txn).collect();
+        for txn in done {
+            self.finished.remove(&txn);
+            touched.push(NodeKey::Finished(txn));
+        }
+    }
+
+    fn seen_mut(&mut self, id: CoordinatorId, touched: &mut Vec<NodeKey>) -> &mut CoordinatorSeen {
+        touched.push(NodeKey::Coordinator(id));
+        self.coordinators.entry(id).or_default()
+    }
+
+    fn adopt_balances(&mut self, accounts: &[(AccountId, Balance)], touched: &mut Vec<NodeKey>) {
+        assert_eq!(self.ledger.total(), 0, "balances are adopted into an empty store");
+        let mut operations: Vec<(AccountId, i64)> = accounts.to_vec();
+        let sum: i128 = accounts.iter().map(|(_, balance)| i128::from(*balance)).sum();
+        let sum = i64::try_from(sum).expect("the reader of the file checked the sum");
+        operations.push((AccountId::world(), -sum));
+        for (id, balance) in operations {
+            let added = self.ledger.restore(id.clone(), Account { balance, version: 1 });
+            added.expect("the reader of the file checked every balance");
+            touched.push(NodeKey::Account(id));
+        }
+    }
+}
+
+impl Fold for NodeState {
+    type Record = NodeRecord;
+    type Key = NodeKey;
+    type Entry = NodeEntry;
+
+    fn empty() -> NodeState {
+        NodeState::default()
+    }
+
+    fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    fn apply(&mut self, seq: Seq, record: &NodeRecord, touched: &mut Vec<NodeKey>) {
+        assert_eq!(seq, self.seq + 1, "records follow each other without a gap");
+        self.seq = seq;
+        let committed = Finished {
+            aborted: None,
+            seq,
+            forced: None,
+        };
+        let aborted = |reason: &Reason| Finished {
+            aborted: Some(Box::new(reason.clone())),
+            seq,
+            forced: None,
+        };
+        match record {
+            NodeRecord::AdoptBalances {
+                accounts,
+                file_digest,
+            } => {
+                self.adopt_balances(accounts, touched);
+                self.adopted = Some(*file_digest);
+                touched.push(NodeKey::Settings);
+            }
+            NodeRecord::Coordinator {
+                coordinator,
+                epoch,
+                incarnation,
+            } => {
+                let seen = self.seen_mut(*coordinator, touched);
+                assert!(*epoch > seen.epoch, "epochs of {coordinator} only rise");
+                seen.epoch = *epoch;
+                seen.incarnation = *incarnation;
+            }
+            NodeRecord::PrepareOk {
+                txn,
+                operations,
+                opens,
+                participants,
+                home,
+                hold,
+            } => {
+                assert!(
+                    !self.finished.contains_key(txn),
+                    "{txn} has ended and cannot be prepared again (R9)"
+                );
+                self.ledger.hold(*txn, operations, *hold);
+                if let Some(home) = home {
+                    self.requests.open(home, *txn);
+                    touched.push(NodeKey::Request(home.request));
+                }
+                let prepared = Prepared {
+                    operations: operations.clone(),
+                    opens: *opens,
+                    participants: participants.clone(),
+                    home: *home,
+                    hold: *hold,
+                    seq,
+                };
+                let before = self.prepared.insert(*txn, prepared);
+                assert!(before.is_none(), "{txn} is prepared once");
+                touched.push(NodeKey::Prepared(*txn));
+            }
+            NodeRecord::PrepareFailed {
+                txn, reason, home, ..
+            } => {
+                let end = aborted(reason);
+                if let Some(home) = home {
+                    self.end_request(home, *txn, &end, touched);
+                }
+                self.remember(*txn, end, touched);
+            }
+            NodeRecord::Commit { txn } => {
+                self.end_prepared(*txn, &committed, touched);
+                self.remember(*txn, committed, touched);
+            }
+            NodeRecord::CommitOnePhase {
+                txn,
+                operations,
+                home,
+                ..
+            } => {
+                assert_eq!(
+                    net(operations),
+                    0,
+                    "transaction {txn} would create or destroy money"
+                );
+                self.apply_operations(operations, touched);
+                self.end_request(home, *txn, &committed, touched);
+                self.remember(*txn, committed, touched);
+            }
+            NodeRecord::Abort { txn, reason, bind } => {
+                let end = aborted(reason);
+                if self.prepared.contains_key(txn) {
+                    self.end_prepared(*txn, &end, touched);
+                }
+                if let Some(home) = bind {
+                    self.end_request(home, *txn, &end, touched);
+                }
+                self.remember(*txn, end, touched);
+            }
+            NodeRecord::Mark { coordinator, below } => {
+                self.pass_mark(*coordinator, *below, touched);
+                let seen = self.seen_mut(*coordinator, touched);
+                seen.mark = seen.mark.max(*below);
+            }
+            NodeRecord::Proved { coordinator, through } => {
+                let seen = self.seen_mut(*coordinator, touched);
+                seen.proved = seen.proved.max(*through);
+            }
+            NodeRecord::AcceptLog { coordinator, through } => {
+                self.seen_mut(*coordinator, touched).proved = *through;
+            }
+            NodeRecord::Resolve { txn, word, why } => {
+                let reason = match word {
+                    OperatorWord::Commit => None,
+                    OperatorWord::Abort => Some(Box::new(Reason::OperatorDecision)),
+                };
+                let forced = Some(Box::new(Forced {
+                    why: why.clone(),
+                    truth: None,
+                }));
+                let end = Finished {
+                    aborted: reason,
+                    seq,
+                    forced,
+                };
+                self.end_prepared(*txn, &end, touched);
+                self.remember(*txn, end, touched);
+            }
+            NodeRecord::Truth { txn, truth } => {
+                let finished = self
+                    .finished
+                    .get_mut(txn)
+                    .expect("a forced outcome is kept until its truth");
+                let forced = finished
+                    .forced
+                    .as_mut()
+                    .expect("only a forced outcome waits for the truth");
+                forced.truth = Some(*truth);
+                finished.seq = seq;
+                touched.push(NodeKey::Finished(*txn));
+            }
+            NodeRecord::RequestWindow { requests } => {
+                self.requests.set_window(*requests);
+                touched.push(NodeKey::Settings);
+            }
+        }
+    }
+
+    fn entry(&self, key: &NodeKey) -> Option<NodeEntry> {
+        match key {
+            NodeKey::Account(id) => self
+                .ledger
+                .account(id)
+                .map(|account| NodeEntry::Account(id.clone(), account.balance, account.version)),
+            NodeKey::Prepared(txn) => self
+                .prepared
+                .get(txn)
+                .map(|prepared| NodeEntry::Prepared(*txn, prepared.clone())),
+            NodeKey::Finished(txn) => self
+                .finished
+                .get(txn)
+                .map(|finished| NodeEntry::Finished(*txn, finished.clone())),
+            NodeKey::Request(request) => self
+                .requests
+                .get(request)
+                .map(|entry| NodeEntry::Request(*request, entry.clone())),
+            NodeKey::Coordinator(id) => self
+                .coordinators
+                .get(id)
+                .map(|seen| NodeEntry::Coordinator(*id, *seen)),
+            NodeKey::Settings => Some(NodeEntry::Settings(self.requests.window(), self.adopted)),
+        }
+    }
+
+    fn entries(&self) -> Box<dyn Iterator<Item = NodeEntry> + '_> {
+        let accounts = self.ledger.accounts();
+        let accounts =
+            accounts.map(|(id, account)| NodeEntry::Account(id.clone(), account.balance, account.version));
+        let prepared = self
+            .prepared
+            .iter()
+            .map(|(txn, prepared)| NodeEntry::Prepared(*txn, prepared.clone()));
+        let finished = self
+            .finished
+            .iter()
+            .map(|(txn, finished)| NodeEntry::Finished(*txn, finished.clone()));
+        let requests = self
+            .requests
+            .entries()
+            .map(|(id, entry)| NodeEntry::Request(*id, entry.clone()));
+        let coordinators = self
+            .coordinators
+            .iter()
+            .map(|(id, seen)| NodeEntry::Coordinator(*id, *seen));
+        let settings = self.entry(&NodeKey::Settings).into_iter();
+        Box::new(
+            accounts
+                .chain(prepared)
+                .chain(finished)
+                .chain(requests)
+                .chain(coordinators)
+                .chain(settings),
+        )
+    }
+
+    fn restore(seq: Seq, entries: &mut dyn Iterator<Item = NodeEntry>) -> Result<NodeState, String> {
+        let mut state = NodeState {
+            seq,
+            ..NodeState::default()
+        };
+        for entry in entries {
+            let key = NodeState::key(&entry);
+            let twice = |replaced: bool| if replaced { Err("an entry twice") } else { Ok(()) };
+            let restored = match entry {
+                NodeEntry::Account(id, balance, version) => {
+                    state.ledger.restore(id, Account { balance, version })
+                }
+                NodeEntry::Prepared(txn, prepared) => twice(state.prepared.insert(txn, prepared).is_some()),
+                NodeEntry::Finished(txn, finished) => twice(state.finished.insert(txn, finished).is_some()),
+                NodeEntry::Request(request, entry) => state.requests.restore(request, entry),
+                NodeEntry::Coordinator(id, seen) => twice(state.coordinators.insert(id, seen).is_some()),
+                NodeEntry::Settings(window, adopted) => {
+                    state.requests.set_window(window);
+                    state.adopted = adopted;
+                    Ok(())
+                }
+            };
+            restored.map_err(|problem| format!("{key:?}: {problem}"))?;
+        }
+        state.requests.restored();
+        let NodeState { prepared, ledger, .. } = &mut state;
+        for (txn, prepared) in prepared.iter() {
+            let checked = ledger.check(&prepared.operations, prepared.opens, prepared.hold);
+            checked.map_err(|refusal| format!("prepared {txn} cannot hold its accounts: {refusal}"))?;
+            ledger.hold(*txn, &prepared.operations, prepared.hold);
+        }
+        Ok(state)
+    }
+
+    fn key(entry: &NodeEntry) -> NodeKey {
+        match entry {
+            NodeEntry::Account(id, ..) => NodeKey::Account(id.clone()),
+            NodeEntry::Prepared(txn, _) => NodeKey::Prepared(*txn),
+            NodeEntry::Finished(txn, _) => NodeKey::Finished(*txn),
+            NodeEntry::Request(request, _) => NodeKey::Request(*request),
+            NodeEntry::Coordinator(id, _) => NodeKey::Coordinator(*id),
+            NodeEntry::Settings(..) => NodeKey::Settings,
+        }
+    }
+
+    fn table(key: &NodeKey) -> Table {
+        match key {
+            NodeKey::Account(_) => Table::Accounts,
+            NodeKey::Prepared(_) => Table::Prepared,
+            NodeKey::Finished(_) | NodeKey::Request(_) => Table::Outcomes,
+            NodeKey::Coordinator(_) | NodeKey::Settings => Table::Meta,
+        }
+    }
+
+    fn as_account(entry: &NodeEntry) -> Option<AccountLine> {
+        match entry {
+            NodeEntry::Account(id, balance, version) => Some(AccountLine {
+                id: id.clone(),
+                balance: *balance,
+                version: *version,
+            }),
+            NodeEntry::Prepared(..)
+            | NodeEntry::Finished(..)
+            | NodeEntry::Request(..)
+            | NodeEntry::Coordinator(..)
+            | NodeEntry::Settings(..) => None,
+        }
+    }
+
+    fn from_account(line: AccountLine) -> Option<NodeEntry> {
+        Some(NodeEntry::Account(line.id, line.balance, line.version))
+    }
+
+    fn adoption(accounts: Vec<(AccountId, Balance)>, file_digest: u32) -> Option<NodeRecord> {
+        Some(NodeRecord::AdoptBalances {
+            accounts,
+            file_digest,
+        })
+    }
+}
+
+/// What applying the operations adds to the node's total.
+pub(super) fn net(operations: &[Operation]) -> i128 {
+    operations
+        .iter()
+        .map(|operation| i128::from(operation.delta.get()))
+        .sum()
+}
