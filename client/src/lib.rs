@@ -1,1 +1,45 @@
-//! To come.
+//! The Rust client: ask a Twopence cluster to move money, and know what became of it.
+//!
+//! A [`Client`] keeps one connection and asks one thing at a time. It decides nothing itself: whom to ask, when to ask
+//! again and what is known in the end is the work of [`protocol::request`]; this crate gives it sockets and a clock.
+//! A [`Pipeline`] keeps many requests in flight on one connection and leaves retries to its user.
+//!
+//! ```no_run
+//! use client::{Client, ClientConfig, Order, Outcome};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut client = Client::new(ClientConfig::at(["127.0.0.1:5000"]))?;
+//! let order = Order::transfer("N1/A".parse()?, "N2/B".parse()?, "10".parse()?)?;
+//! let submission = client.submit(None, order.clone())?; // `None`: under a fresh request id
+//! match submission.outcome {
+//!     Outcome::Committed { txn } => println!("moved by {txn}"),
+//!     Outcome::Aborted { refusal, .. } => println!("nothing moved: {refusal}"),
+//!     // Nobody can tell yet. Asking again under the same id moves the money at most once.
+//!     Outcome::Unknown { .. } => {
+//!         client.submit(Some(submission.request), order)?;
+//!     }
+//!     Outcome::Reused | Outcome::Rejected { .. } => unreachable!("a fresh id, a checked order"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod config;
+mod connection;
+mod driver;
+mod error;
+mod pipeline;
+
+pub use client::{Client, Submission};
+pub use config::{ClientConfig, fresh_request_id};
+pub use error::Error;
+pub use pipeline::Pipeline;
+pub use protocol::id::{AccountId, ClusterName, NodeId, Place, RequestId, TxnId};
+pub use protocol::leg::{Leg, Order};
+pub use protocol::message::{
+    Answer, Ask, AuditReport, AuditVerdict, BalanceAnswer, ClusterStatus, InDoubt, OperatorWord, Outcome,
+    Page, Reference, Target, TxnReport,
+};
+pub use protocol::money::{Amount, Balance};
+pub use protocol::reason::{Reason, ReasonClass, Refusal};
