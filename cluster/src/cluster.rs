@@ -1,0 +1,429 @@
+//! The cluster as a whole: start it, wait until it works, break it on purpose, put it together again, stop it.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::ExitStatus;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use client::{Client, ClientConfig, Target};
+use protocol::id::NodeId;
+use protocol::message::{ClusterStatus, LinkState};
+
+use crate::config::{ClusterConfig, Ports};
+use crate::error::{Error, Exit};
+use crate::plan::{coordinator_args, fixed_ports, node_args};
+use crate::ports::FreePorts;
+use crate::process::{POLL, Process};
+
+/// How long processes may take to get ready, on a machine that has much else to do.
+const READY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a process may take to stop before it is killed.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a start on free ports is tried when somebody else was faster to take one.
+const START_TRIES: u32 = 5;
+
+/// How long one question for the cluster's status may take.
+const STATUS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Every process of a cluster on this machine. Dropping it kills what still runs.
+#[derive(Debug)]
+pub struct Cluster {
+    config: ClusterConfig,
+    processes: BTreeMap<Target, Process>,
+    ports: BTreeMap<Target, u16>,
+    /// Keeps free ports ours.
+    _reserved: Option<FreePorts>,
+}
+
+impl Cluster {
+    /// Starts every process and waits until the coordinator reports every node as up.
+    ///
+    /// # Errors
+    /// [`Error::Exited`] with its last lines if a process ends instead, [`Error::TooSlow`] if that takes longer than
+    /// 30 seconds. Nothing is left running then.
+    pub fn start(config: ClusterConfig) -> Result<Cluster, Error> {
+        if !(1..=ClusterConfig::NODES_MAX).contains(&config.nodes) {
+            return Err(Error::Config(format!(
+                "a local cluster has 1 to {} nodes",
+                ClusterConfig::NODES_MAX
+            )));
+        }
+        let mut tries_left = START_TRIES;
+        loop {
+            tries_left -= 1;
+            match Cluster::prepare(config.clone()).and_then(Cluster::started) {
+                Err(Error::Exited(exit))
+                    if config.ports == Ports::Free && exit.port_in_use() && tries_left > 0 => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn started(mut self) -> Result<Cluster, Error> {
+        self.start_all()?;
+        Ok(self)
+    }
+
+    /// The cluster with nothing running yet.
+    fn prepare(config: ClusterConfig) -> Result<Cluster, Error> {
+        std::fs::create_dir_all(&config.dir)
+            .map_err(|error| Error::Io(format!("cannot make {}", config.dir.display()), error))?;
+        let targets: Vec<Target> = std::iter::once(Target::Coordinator)
+            .chain(config.node_ids().into_iter().map(Target::Node))
+            .collect();
+        let (ports, reserved) = match config.ports {
+            Ports::Free => {
+                let found = FreePorts::find(targets.len())
+                    .map_err(|error| Error::Io("cannot find free ports".to_owned(), error))?;
+                (found.ports.clone(), Some(found))
+            }
+            Ports::Fixed {
+                coordinator,
+                nodes_from,
+            } => (fixed_ports(coordinator, nodes_from, config.nodes)?, None),
+        };
+        let ports: BTreeMap<Target, u16> = targets.into_iter().zip(ports).collect();
+        let process = |(&target, &port): (&Target, &u16)| {
+            let args = match target {
+                Target::Coordinator => coordinator_args(&config, port, &ports),
+                Target::Node(node) => node_args(&config, port, node),
+            };
+            (
+                target,
+                Process::new(name(target), config.binary.clone(), args, config.log.clone()),
+            )
+        };
+        let processes = ports.iter().map(process).collect();
+        Ok(Cluster {
+            config,
+            processes,
+            ports,
+            _reserved: reserved,
+        })
+    }
+
+    /// How the cluster was configured.
+    pub fn config(&self) -> &ClusterConfig {
+        &self.config
+    }
+
+    /// Every process, the coordinator first.
+    pub fn targets(&self) -> Vec<Target> {
+        self.processes.keys().copied().collect()
+    }
+
+    /// Every node, in order of their numbers.
+    pub fn nodes(&self) -> Vec<NodeId> {
+        self.config.node_ids()
+    }
+
+    /// Where a process listens: `127.0.0.1:port`.
+    ///
+    /// # Panics
+    /// If the cluster has no such process. So do all functions that take a [`Target`].
+    pub fn address(&self, target: Target) -> String {
+        let port = self
+            .ports
+            .get(&target)
+            .unwrap_or_else(|| panic!("no {} in this cluster", name(target)));
+        format!("127.0.0.1:{port}")
+    }
+
+    /// How a client of this cluster is configured.
+    pub fn client_config(&self) -> ClientConfig {
+        ClientConfig {
+            cluster: self.config.cluster.clone(),
+            ..ClientConfig::at([self.address(Target::Coordinator)])
+        }
+    }
+
+    /// A new client of this cluster.
+    pub fn client(&self) -> Client {
+        Client::new(self.client_config()).expect("it names a coordinator and a timeout")
+    }
+
+    /// The process id, while it runs.
+    pub fn pid(&self, target: Target) -> Option<u32> {
+        self.process(target).pid()
+    }
+
+    /// Kills a process with SIGKILL and waits until it is gone. One that does not run is left alone.
+    pub fn kill9(&mut self, target: Target) {
+        self.process_mut(target).kill9();
+    }
+
+    /// Kills every process with SIGKILL, as a power cut would stop them (but for what the system still writes).
+    pub fn kill9_all(&mut self) {
+        for process in self.processes.values_mut() {
+            process.kill9();
+        }
+    }
+
+    /// Asks a process to stop, waits for its end, kills it after 10 seconds.
+    ///
+    /// # Errors
+    /// If it was never started.
+    pub fn stop(&mut self, target: Target) -> Result<ExitStatus, Error> {
+        self.process_mut(target).stop(STOP_PATIENCE)
+    }
+
+    /// Stops every process, the coordinator first. Returns those that did not end well.
+    pub fn stop_all(&mut self) -> Vec<Exit> {
+        let running: Vec<Target> = self
+            .targets()
+            .into_iter()
+            .filter(|&target| self.pid(target).is_some())
+            .collect();
+        let deadline = Instant::now() + STOP_PATIENCE;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let mut ends = Vec::new();
+        let (coordinators, nodes): (Vec<Target>, Vec<Target>) = running
+            .into_iter()
+            .partition(|&target| target == Target::Coordinator);
+        for group in [coordinators, nodes] {
+            for &target in &group {
+                self.process_mut(target).terminate();
+            }
+            for &target in &group {
+                let process = self.process_mut(target);
+                if process.wait(left()).is_err() {
+                    process.kill9();
+                }
+                ends.extend(process.poll().cloned());
+            }
+        }
+        ends.retain(|exit| !exit.status.success());
+        ends
+    }
+
+    /// Freezes a process: it keeps its connections and its locks and does nothing.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn freeze(&mut self, target: Target) -> Result<(), Error> {
+        self.process_mut(target).freeze()
+    }
+
+    /// Lets a frozen process go on.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn thaw(&mut self, target: Target) -> Result<(), Error> {
+        self.process_mut(target).thaw()
+    }
+
+    /// Starts a process with these failpoints armed (`name=action`) and does not wait for anything.
+    ///
+    /// # Errors
+    /// If it runs already or cannot be started.
+    pub fn launch(&mut self, target: Target, failpoints: &[&str]) -> Result<(), Error> {
+        let more: Vec<String> = failpoints
+            .iter()
+            .flat_map(|point| ["--failpoint".to_owned(), (*point).to_owned()])
+            .collect();
+        self.process_mut(target).start(&more)
+    }
+
+    /// Stops a process if it runs, starts it again and waits until it works.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn restart(&mut self, target: Target) -> Result<(), Error> {
+        self.restart_with(target, &[])
+    }
+
+    /// [`Cluster::restart`] with failpoints armed from the start.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn restart_with(&mut self, target: Target, failpoints: &[&str]) -> Result<(), Error> {
+        if self.pid(target).is_some() {
+            self.stop(target)?;
+        }
+        self.launch(target, failpoints)?;
+        self.wait_ready()
+    }
+
+    /// Starts every process that does not run and waits until all work.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_all(&mut self) -> Result<(), Error> {
+        for process in self.processes.values_mut() {
+            if process.poll().is_some() || process.pid().is_none() {
+                process.start(&[])?;
+            }
+        }
+        self.wait_ready()
+    }
+
+    /// Waits until every process that has been started works: the coordinator reports each node as up. While the
+    /// coordinator is down: until the nodes listen.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn wait_ready(&mut self) -> Result<(), Error> {
+        let began = Instant::now();
+        let config = ClientConfig {
+            timeout: STATUS_PATIENCE,
+            ..self.client_config()
+        };
+        let mut client = Client::new(config).expect("it names a coordinator and a timeout");
+        let running = self.running();
+        loop {
+            let missing = if running.contains(&Target::Coordinator) {
+                match client.status() {
+                    Ok(status) => not_up(&running, &status),
+                    Err(error) => Some(error.to_string()),
+                }
+            } else {
+                self.deaf(&running)
+            };
+            for target in &running {
+                if let Some(exit) = self.process_mut(*target).poll() {
+                    return Err(Error::Exited(exit.clone()));
+                }
+            }
+            let Some(missing) = missing else {
+                return Ok(());
+            };
+            if began.elapsed() >= READY_PATIENCE {
+                return Err(Error::TooSlow {
+                    what: "the start of the cluster".to_owned(),
+                    waited: READY_PATIENCE,
+                    seen: missing,
+                });
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Waits for a process to end, at most so long.
+    ///
+    /// # Errors
+    /// [`Error::TooSlow`] if it still runs then, [`Error::NotRunning`] if it was never started.
+    pub fn wait_exit(&mut self, target: Target, patience: Duration) -> Result<Exit, Error> {
+        let process = self.process_mut(target);
+        process.wait(patience)?;
+        process
+            .poll()
+            .cloned()
+            .ok_or_else(|| Error::NotRunning(name(target)))
+    }
+
+    /// Waits at most 30 seconds for a log line of the process's present life that contains `text`.
+    ///
+    /// # Errors
+    /// [`Error::TooSlow`] if none was written, also when the process ended without writing it.
+    pub fn wait_line(&self, target: Target, text: &str) -> Result<String, Error> {
+        let process = self.process(target);
+        process
+            .wait_for_line(text, Instant::now() + READY_PATIENCE)
+            .ok_or_else(|| Error::TooSlow {
+                what: format!("a line with {text:?} from {}", name(target)),
+                waited: READY_PATIENCE,
+                seen: format!(
+                    "its last line: {:?}",
+                    process.log_lines().last().map_or("", String::as_str)
+                ),
+            })
+    }
+
+    /// The newest log lines of the process's present or last life, oldest first.
+    pub fn log_lines(&self, target: Target) -> Vec<String> {
+        self.process(target).log_lines()
+    }
+
+    /// The processes that have ended since they were last started, and how.
+    pub fn ended(&mut self) -> Vec<(Target, Exit)> {
+        let ended =
+            |(target, process): (&Target, &mut Process)| process.poll().map(|exit| (*target, exit.clone()));
+        self.processes.iter_mut().filter_map(ended).collect()
+    }
+
+    fn running(&self) -> Vec<Target> {
+        // Also those that ended unnoticed: waiting for them brings that to light.
+        self.targets()
+            .into_iter()
+            .filter(|&target| self.pid(target).is_some())
+            .collect()
+    }
+
+    /// A running process that accepts no connections.
+    fn deaf(&self, running: &[Target]) -> Option<String> {
+        let listens = |target: &Target| TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports[target])).is_ok();
+        running
+            .iter()
+            .find(|target| !listens(target))
+            .map(|target| format!("{} does not listen", name(*target)))
+    }
+
+    fn process(&self, target: Target) -> &Process {
+        self.processes
+            .get(&target)
+            .unwrap_or_else(|| panic!("no {} in this cluster", name(target)))
+    }
+
+    fn process_mut(&mut self, target: Target) -> &mut Process {
+        self.processes
+            .get_mut(&target)
+            .unwrap_or_else(|| panic!("no {} in this cluster", name(target)))
+    }
+}
+
+/// What a process is called in logs and messages.
+pub fn name(target: Target) -> String {
+    match target {
+        Target::Coordinator => "coordinator".to_owned(),
+        Target::Node(node) => node.to_string(),
+    }
+}
+
+/// A started node that the coordinator does not report as up.
+fn not_up(running: &[Target], status: &ClusterStatus) -> Option<String> {
+    running.iter().find_map(|target| {
+        let Target::Node(node) = target else {
+            return None;
+        };
+        match status.nodes.iter().find(|link| link.node() == *node) {
+            Some(LinkState::Up(..)) => None,
+            Some(LinkState::Quarantined(_, why)) => Some(format!("{node} is quarantined: {why}")),
+            Some(LinkState::Down(_)) => Some(format!("the coordinator does not reach {node}")),
+            None => Some(format!("the coordinator does not know {node}")),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_fails_names_the_process_and_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        // `false` takes any arguments and exits with code 1.
+        let error = Cluster::start(ClusterConfig::new("/bin/false", dir.path().join("data"))).unwrap_err();
+        let Error::Exited(exit) = error else {
+            panic!("{error}")
+        };
+        assert_eq!(exit.status.code(), Some(1));
+        let error = Cluster::start(ClusterConfig::new("/no/such/binary", dir.path())).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot start coordinator (/no/such/binary): "),
+            "{error}"
+        );
+        let nodes = ClusterConfig {
+            nodes: 0,
+            ..ClusterConfig::new("/bin/false", dir.path())
+        };
+        assert_eq!(
+            Cluster::start(nodes).unwrap_err().to_string(),
+            "a local cluster has 1 to 100 nodes"
+        );
+    }
+}

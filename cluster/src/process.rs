@@ -1,0 +1,363 @@
+//! One process of the cluster: start it, signal it, wait for it, see it end.
+//!
+//! Its stdin is a pipe whose other end only we hold: when this process ends, in whatever way, the pipe closes, and the
+//! child, told by `--parent-pipe 0` to watch it, stops. Its own process group keeps it out of reach of a terminal's
+//! Ctrl-C, so that stopping is ours to order. Signals go only to a child that we started and have not yet reaped:
+//! its process id cannot have been given to anybody else.
+
+use std::fmt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::config::Log;
+use crate::error::{Error, Exit};
+use crate::log::LogReader;
+
+/// How often a condition is looked at that nothing announces.
+pub(crate) const POLL: Duration = Duration::from_millis(5);
+
+/// How many last lines of a process go into an error.
+const LAST_LINES: usize = 12;
+
+/// What a server process writes once it is ready for work.
+const READY_LINE: &str = "listening on";
+
+/// A process, running or not.
+pub(crate) struct Process {
+    /// `N1`, `coordinator`.
+    pub(crate) name: String,
+    binary: PathBuf,
+    args: Vec<String>,
+    log: Log,
+    running: Option<Running>,
+    ended: Option<Exit>,
+    /// Of the last start.
+    lines: Option<LogReader>,
+}
+
+struct Running {
+    child: Child,
+    _parent_pipe: ChildStdin,
+}
+
+impl Process {
+    /// A process that has not been started.
+    pub(crate) fn new(name: String, binary: PathBuf, args: Vec<String>, log: Log) -> Process {
+        Process {
+            name,
+            binary,
+            args,
+            log,
+            running: None,
+            ended: None,
+            lines: None,
+        }
+    }
+
+    /// Starts it with `more` behind its usual arguments.
+    ///
+    /// # Errors
+    /// If it already runs or cannot be started.
+    pub(crate) fn start(&mut self, more: &[String]) -> Result<(), Error> {
+        if self.poll().is_none() && self.running.is_some() {
+            return Err(Error::Config(format!("{} already runs", self.name)));
+        }
+        let io = |error| {
+            Error::Io(
+                format!("cannot start {} ({})", self.name, self.binary.display()),
+                error,
+            )
+        };
+        let mut command = Command::new(&self.binary);
+        command.args(&self.args).args(["--parent-pipe", "0"]).args(more);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let mut child = command.spawn().map_err(io)?;
+        let parent_pipe = child.stdin.take().expect("stdin is piped");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        self.running = Some(Running {
+            child,
+            _parent_pipe: parent_pipe,
+        });
+        self.ended = None;
+        self.lines = Some(LogReader::start(&self.name, stderr, &self.log).map_err(io)?);
+        Ok(())
+    }
+
+    /// Its process id while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.child.id())
+    }
+
+    /// How it ended, if it ended since the last start.
+    pub(crate) fn poll(&mut self) -> Option<&Exit> {
+        if let Some(running) = &mut self.running {
+            // An error means that nothing is known: look again later.
+            if let Ok(Some(status)) = running.child.try_wait() {
+                self.note_end(status);
+            }
+        }
+        self.ended.as_ref()
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// If it goes on running for `time`, or was never started.
+    pub(crate) fn wait(&mut self, time: Duration) -> Result<ExitStatus, Error> {
+        let deadline = Instant::now() + time;
+        loop {
+            if let Some(exit) = self.poll() {
+                return Ok(exit.status);
+            }
+            if self.running.is_none() {
+                return Err(Error::NotRunning(self.name.clone()));
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::TooSlow {
+                    what: format!("the end of {}", self.name),
+                    waited: time,
+                    seen: "it still runs".to_owned(),
+                });
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Kills it with SIGKILL and waits until it is gone. One that does not run is left alone.
+    pub(crate) fn kill9(&mut self) {
+        if let Some(running) = &mut self.running {
+            // Fails only for a process that has already ended.
+            let _ = running.child.kill();
+            if let Ok(status) = running.child.wait() {
+                self.note_end(status);
+            }
+        }
+    }
+
+    /// Asks it with SIGTERM to stop; wakes it for that if it is frozen. One that does not run is left alone.
+    pub(crate) fn terminate(&mut self) {
+        if self.running.is_some() {
+            // Fails only for a process that has just ended, which is what is wanted.
+            let _ = self.signal(Signal::TERM);
+            let _ = self.thaw();
+        }
+    }
+
+    /// SIGTERM, then SIGKILL if it has not ended after `patience`.
+    ///
+    /// # Errors
+    /// If it was never started.
+    pub(crate) fn stop(&mut self, patience: Duration) -> Result<ExitStatus, Error> {
+        self.terminate();
+        match self.wait(patience) {
+            Err(Error::TooSlow { .. }) => {
+                self.kill9();
+                self.wait(patience)
+            }
+            ended => ended,
+        }
+    }
+
+    /// Freezes it with SIGSTOP.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub(crate) fn freeze(&mut self) -> Result<(), Error> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on with SIGCONT.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub(crate) fn thaw(&mut self) -> Result<(), Error> {
+        self.signal(Signal::CONT)
+    }
+
+    /// The lines that it has written since it was last started.
+    pub(crate) fn log_lines(&self) -> Vec<String> {
+        self.lines.as_ref().map(LogReader::lines).unwrap_or_default()
+    }
+
+    /// A line that contains `text`, written since it was last started, waiting until `deadline`.
+    pub(crate) fn wait_for_line(&self, text: &str, deadline: Instant) -> Option<String> {
+        self.lines.as_ref()?.wait_for(text, deadline)
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<(), Error> {
+        self.poll();
+        let Some(running) = &self.running else {
+            return Err(Error::NotRunning(self.name.clone()));
+        };
+        let name = || format!("cannot signal {}", self.name);
+        kill_process(Pid::from_child(&running.child), signal).map_err(|error| Error::Io(name(), error.into()))
+    }
+
+    fn note_end(&mut self, status: ExitStatus) {
+        self.running = None;
+        let lines = self.lines.as_mut();
+        let (was_ready, last_lines) = lines.map_or((false, Vec::new()), |lines| {
+            lines.wait_for_end();
+            (lines.contains(READY_LINE), lines.last(LAST_LINES))
+        });
+        self.ended = Some(Exit {
+            name: self.name.clone(),
+            status,
+            was_ready,
+            last_lines,
+        });
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill9();
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("name", &self.name)
+            .field("pid", &self.pid())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    /// A process that runs `script` in a shell, in place of a server. It sees its arguments as `$@`.
+    fn shell(dir: &tempfile::TempDir, script: &str) -> Process {
+        let path = dir.path().join("server");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Through the shell: executing a file just written can fail while a sibling test forks ("text file busy").
+        let args = vec![path.display().to_string(), "node".to_owned()];
+        Process::new("N1".to_owned(), "/bin/sh".into(), args, Log::Kept)
+    }
+
+    fn started(dir: &tempfile::TempDir, script: &str) -> Process {
+        let mut process = shell(dir, script);
+        process.start(&[]).unwrap();
+        assert!(
+            process.wait_for_line("up", Instant::now() + LONG).is_some(),
+            "{:?}",
+            process.log_lines()
+        );
+        process
+    }
+
+    #[test]
+    fn an_early_end_is_reported_with_code_and_last_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = shell(
+            &dir,
+            "echo \"$@\" >&2; echo 'port 6001 is already in use' >&2; exit 5",
+        );
+        process
+            .start(&["--failpoint".to_owned(), "x=kill".to_owned()])
+            .unwrap();
+        assert_eq!(process.wait(LONG).unwrap().code(), Some(5));
+        let exit = process.poll().unwrap();
+        assert_eq!(exit.last_lines[0], "node --parent-pipe 0 --failpoint x=kill");
+        assert!(exit.port_in_use() && !exit.was_ready);
+        assert_eq!(
+            exit.to_string(),
+            "N1 exited with code 5; its last lines:\n  node --parent-pipe 0 --failpoint x=kill\n  \
+             port 6001 is already in use"
+        );
+        assert!(process.pid().is_none());
+        assert!(matches!(process.freeze(), Err(Error::NotRunning(_))));
+    }
+
+    #[test]
+    fn a_process_stops_politely_or_is_killed_and_can_start_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let script =
+            "trap 'exit 0' TERM; echo listening on up >&2; while :; do read line || sleep 0.01; done";
+        let mut process = started(&dir, script);
+        assert!(process.start(&[]).is_err(), "one at a time");
+        assert_eq!(process.stop(LONG).unwrap().code(), Some(0));
+        assert!(process.poll().unwrap().was_ready);
+
+        process.start(&[]).unwrap();
+        assert!(process.poll().is_none());
+        process.kill9();
+        process.kill9();
+        assert_eq!(process.poll().unwrap().status.signal(), Some(9));
+        assert_eq!(process.poll().unwrap().how(), "was killed (SIGKILL)");
+
+        let mut stubborn = started(&dir, "trap '' TERM; echo up >&2; while :; do sleep 0.01; done");
+        assert_eq!(
+            stubborn.stop(Duration::from_millis(50)).unwrap().signal(),
+            Some(9)
+        );
+    }
+
+    #[test]
+    fn a_frozen_process_does_nothing_until_it_is_thawed_or_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        let script =
+            "trap 'echo woken >&2' USR1; trap 'exit 0' TERM; echo up >&2; while :; do sleep 0.01; done";
+        let mut process = started(&dir, script);
+        process.freeze().unwrap();
+        let state = format!("/proc/{}/stat", process.pid().unwrap());
+        let frozen = |state: &str| std::fs::read_to_string(state).unwrap().contains(") T ");
+        let deadline = Instant::now() + LONG;
+        while !frozen(&state) {
+            assert!(Instant::now() < deadline, "it never froze");
+            thread::sleep(POLL);
+        }
+        process.signal(Signal::USR1).unwrap();
+        assert!(
+            process
+                .wait_for_line("woken", Instant::now() + Duration::from_millis(50))
+                .is_none()
+        );
+        process.thaw().unwrap();
+        assert!(process.wait_for_line("woken", Instant::now() + LONG).is_some());
+        process.freeze().unwrap();
+        assert_eq!(
+            process.stop(LONG).unwrap().code(),
+            Some(0),
+            "stopping wakes it first"
+        );
+    }
+
+    #[test]
+    fn a_process_sees_our_end_as_the_end_of_its_stdin() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = started(&dir, "echo up >&2; cat; echo parent gone >&2; exit 3");
+        assert!(process.poll().is_none(), "the pipe stays open while we live");
+        // What the system does with our pipe when we die.
+        let Running { child, _parent_pipe } = process.running.take().unwrap();
+        drop(_parent_pipe);
+        assert_eq!(child.wait_with_output().unwrap().status.code(), Some(3));
+    }
+
+    #[test]
+    fn dropping_a_process_kills_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let process = started(&dir, "echo up >&2; while :; do sleep 0.01; done");
+        let alive = format!("/proc/{}", process.pid().unwrap());
+        assert!(std::fs::exists(&alive).unwrap());
+        drop(process);
+        assert!(!std::fs::exists(&alive).unwrap());
+    }
+}
