@@ -14,11 +14,11 @@ use super::rows::rows_of;
 const LOG_LEN_MAX: usize = 192 * 1024;
 
 /// What one row may cost sled beyond its own bytes, on average over a batch: rewriting, splitting or merging the page
-/// it lies on, and moving a page out of a segment that is to be freed. Measured: a third of this.
+/// it lies on, and moving a page out of a segment that is to be freed. Measured in large batches: a third of this.
 const ROW_COST: usize = 1536;
 
-/// What one batch costs by itself.
-const BATCH_COST: usize = 4096;
+/// What a batch may cost beyond that if it is small and no average helps. Measured over 40,000 batches: 20 KiB.
+const BATCH_COST: usize = 32 * 1024;
 
 /// A row's own bytes are written again when its page is.
 const BYTE_COST: usize = 4;

@@ -229,3 +229,54 @@ fn is_damage(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
     [InvalidData, InvalidInput, Other, UnexpectedEof].contains(&kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tally::Tally;
+    use super::*;
+    use protocol::id::StoreId;
+
+    /// Random numbers below a bound, the same ones in every run.
+    fn random(seed: &mut u64, bound: u64) -> u64 {
+        *seed ^= *seed << 13;
+        *seed ^= *seed >> 7;
+        *seed ^= *seed << 17;
+        *seed % bound
+    }
+
+    /// What the module's head relies on: sled's log grows by less than a segment between two fsyncs, and by no more
+    /// than a batch's estimate, in every mixture of new, changed, large and vanishing entries.
+    #[test]
+    fn sleds_log_grows_by_less_than_a_batch_is_estimated_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut database = Database::open(&dir.path().join("x.sled")).unwrap();
+        database.sync().unwrap();
+        let mut tally = Tally::empty(StoreId(1));
+        let mut seed = 0x9e37_79b9_7f4a_7c15;
+        for round in 1..=500 {
+            let mut batch = Batch::new(round);
+            let rows = [1, 4, 20, 100][usize::try_from(random(&mut seed, 4)).unwrap()];
+            let spread = [50, 1_000, 10_000][usize::try_from(round / 50 % 3).unwrap()];
+            while batch.entries.len() < rows {
+                let table = Table::ALL[usize::try_from(random(&mut seed, 4)).unwrap()];
+                let id = match table {
+                    Table::Outcomes => round * 1000 + random(&mut seed, 1000),
+                    Table::Accounts | Table::Prepared | Table::Meta => random(&mut seed, spread),
+                };
+                let large = random(&mut seed, 40) == 0;
+                let len = random(&mut seed, if large { 6000 } else { 120 });
+                let cut = table == Table::Prepared && random(&mut seed, 2) == 0;
+                let value = vec![7; usize::try_from(len).unwrap()];
+                batch.put(table, id.to_be_bytes().to_vec(), (!cut).then_some(value));
+            }
+            tally = database.apply(&batch, tally).unwrap();
+            let (grown, estimate) = (database.unsynced_len(), u64::try_from(batch.log_len()).unwrap());
+            assert!(
+                grown > 0 && grown <= estimate,
+                "round {round}: {grown} bytes, estimated at {estimate}"
+            );
+            database.sync().unwrap();
+            assert_eq!(database.unsynced_len(), 0);
+        }
+    }
+}
