@@ -11,8 +11,9 @@
 //! └──────┴────────┴──────┴───────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! No message starts with 0xff (bincode never begins an enum with it), so the two cannot be confused. The bytes up
-//! to the versions stay as they are for ever; what follows them is decoded only when a common version exists.
+//! No message starts with 0xff: bincode begins neither an enum nor an integer of more than 8 bits with it. So the two
+//! cannot be confused. The bytes up to the versions stay as they are for ever; what follows them is decoded only
+//! when a common version exists.
 
 use alloc::borrow::ToOwned;
 use alloc::format;

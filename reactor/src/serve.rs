@@ -1,0 +1,370 @@
+//! The loop: *wait → step → sync → send*.
+//!
+//! One turn takes everything that has happened, steps the machine through it one input at a time, syncs at most once,
+//! and sends what that sync released. Nothing else sends messages. Sockets come before timers, so a process that was
+//! frozen hears its peers out before it calls them late.
+//!
+//! While failpoints are enabled, a turn passes `received.<kind>` before a message is stepped, `sending.<kind>` before
+//! one is written and `sent.<kind>` and `sent.<kind>@<peer>` when the kernel has it, with each message written before
+//! the next is looked at. A fault armed at the first two loses the message.
+
+use std::mem;
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::time::{Duration, Instant};
+
+use engine::{WriteAhead, failpoint};
+use protocol::effects::{Effects, Level, Machine, Note, TimerChange};
+use protocol::fold::Fold;
+use protocol::frame::BODY_LEN_MAX;
+use protocol::hello::{Hello, Refused};
+
+use crate::net::{Happening, Net};
+use crate::service::{self, Input, Service, Timer};
+use crate::timers::Timers;
+use crate::{Dial, Error, Limits, Listen, Peer, Session, Stopper};
+
+/// Turns in a row in which unread bytes may hold timers up.
+const TIMERS_HELD_UP_MAX: u32 = 16;
+
+/// What a loop listens to and whom it dials.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What to say to whoever comes in.
+    pub hello: Hello,
+    /// Where to listen, if at all.
+    pub listen: Option<Listen>,
+    /// Whom to stay connected to.
+    pub links: Vec<Dial>,
+    /// Whether SIGTERM and SIGINT stop this loop.
+    pub signals: bool,
+    /// An inherited pipe whose end means that the parent process is gone.
+    pub parent_pipe: Option<RawFd>,
+    /// How much and how long.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// A loop that says `hello`, listens nowhere, dials nobody and leaves signals alone.
+    pub fn new(hello: Hello) -> Config {
+        Config {
+            hello,
+            listen: None,
+            links: Vec::new(),
+            signals: false,
+            parent_pipe: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// An event loop that is ready to serve. Its port is bound: whoever connects waits until it does.
+pub struct Reactor {
+    net: Net,
+    limits: Limits,
+}
+
+impl Reactor {
+    /// Binds the port and resolves the links. Recover first: nobody may connect to a process that cannot answer.
+    ///
+    /// # Errors
+    /// [`Error::Address`] if a port is taken or an address means nothing, [`Error::Io`] if the system fails.
+    pub fn bind(config: Config) -> Result<Reactor, Error> {
+        let limits = config.limits.clone();
+        Ok(Reactor {
+            net: Net::new(config)?,
+            limits,
+        })
+    }
+
+    /// Where this loop listens.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.net.local_addr()
+    }
+
+    /// A handle that stops the loop from another thread.
+    pub fn stopper(&self) -> Stopper {
+        self.net.stopper()
+    }
+
+    /// Serves until asked to stop. Returns once the store is closed.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store failed, [`Error::Stopped`] if the machine stopped the loop, [`Error::Io`] if the
+    /// system failed. The process must end: nothing unsynced has been told to anybody.
+    pub fn serve<S: Service>(
+        self,
+        service: &mut S,
+        machine: &mut S::Machine,
+        write_ahead: WriteAhead<S::Machine>,
+    ) -> Result<(), Error> {
+        let mut turns = Loop {
+            net: self.net,
+            limits: self.limits,
+            service,
+            machine,
+            write_ahead,
+            timers: Timers::new(),
+            effects: Effects::new(),
+            hangups: Vec::new(),
+            body: Vec::new(),
+            room: true,
+            paused: false,
+            timers_held_up: 0,
+            tend_at: None,
+            now: Instant::now(),
+        };
+        turns.start()?;
+        while turns.net.stop.is_none() {
+            turns.turn()?;
+        }
+        turns.finish()
+    }
+}
+
+/// A loop at work.
+struct Loop<'a, S: Service> {
+    net: Net,
+    limits: Limits,
+    service: &'a mut S,
+    machine: &'a mut S::Machine,
+    write_ahead: WriteAhead<S::Machine>,
+    timers: Timers<Timer<S>>,
+    /// Reused: empty between steps.
+    effects: Effects<S::Machine>,
+    /// To be closed at the end of the turn.
+    hangups: Vec<Session>,
+    /// Reused: the message being encoded.
+    body: Vec<u8>,
+    /// What the service was told last about the disk.
+    room: bool,
+    /// Whether clients are left unread.
+    paused: bool,
+    timers_held_up: u32,
+    /// When the store wants to be tended.
+    tend_at: Option<Instant>,
+    /// The time of this turn.
+    now: Instant,
+}
+
+impl<S: Service> Loop<'_, S> {
+    /// What recovery left to do is on disk before anybody is listened to (R22).
+    fn start(&mut self) -> Result<(), Error> {
+        let first = self.service.start();
+        self.step(first)?;
+        self.sync_and_send()
+    }
+
+    fn turn(&mut self) -> Result<(), Error> {
+        self.balance();
+        self.now = self.net.wait(self.deadline())?;
+        self.check_room()?;
+        while let Some(happening) = self.net.advance(self.paused) {
+            self.handle(happening)?;
+            self.balance();
+        }
+        self.net.fire_alarms();
+        self.fire_timers()?;
+        self.sync_and_send()
+    }
+
+    /// When the next turn must begin, if nothing happens before.
+    fn deadline(&self) -> Option<Instant> {
+        let deadlines = [
+            self.timers.next(),
+            self.net.deadline(),
+            self.write_ahead.deadline(),
+            self.tend_at,
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Stops reading from clients when too much is open, and starts again below three quarters of that.
+    fn balance(&mut self) {
+        let load = self.service.load(self.machine);
+        if !self.paused && load >= self.limits.open {
+            log::debug!("{load} transactions are open: reading no more from clients");
+            self.paused = true;
+        } else if self.paused && load.saturating_mul(4) < self.limits.open.saturating_mul(3) {
+            self.paused = false;
+            self.net.release_held();
+        }
+    }
+
+    fn check_room(&mut self) -> Result<(), Error> {
+        let room = self.write_ahead.has_room(self.service.load(self.machine));
+        if room != self.room {
+            self.room = room;
+            if room {
+                log::info!("the disk has room for new transactions again");
+            } else {
+                log::error!(
+                    "the disk is nearly full: new transactions are refused, open ones can still finish"
+                );
+            }
+            let input = self.service.room(room);
+            self.step(input)?;
+        }
+        Ok(())
+    }
+
+    // ---------------------------------------------------------------------------------------- stepping
+
+    fn handle(&mut self, happening: Happening) -> Result<(), Error> {
+        match happening {
+            Happening::Message => self.on_message(),
+            Happening::Opened(peer) => {
+                let input = self.service.opened(&peer);
+                self.step(input)
+            }
+            Happening::Closed(peer) => {
+                let input = self.service.closed(&peer);
+                self.step(input)
+            }
+        }
+    }
+
+    fn on_message(&mut self) -> Result<(), Error> {
+        let (peer, body) = self.net.message();
+        match self.service.decode(peer, body) {
+            Ok(input) => {
+                let lost = failpoint::hit_with(|| format!("received.{}", self.service.kind(&input)));
+                if lost.is_some() {
+                    return Ok(());
+                }
+                self.step(Some(input))
+            }
+            Err(bad) => {
+                self.net.refuse_message(Refused(bad.to_string()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Steps the machine and gives its records to the log at once, so that log order is step order (R27).
+    fn step(&mut self, input: Option<Input<S>>) -> Result<(), Error> {
+        let Some(input) = input else {
+            return Ok(());
+        };
+        self.machine.step(input, &mut self.effects);
+        if !self.effects.hangups.is_empty() {
+            // What was said before the hangup must not wait for a later sync.
+            self.effects.force(self.machine.state().seq());
+        }
+        self.write_ahead
+            .take(&mut self.effects, self.machine.state(), self.now)?;
+        for note in self.effects.notes.drain(..) {
+            write_down(&note);
+        }
+        for change in self.effects.timers.drain(..) {
+            match change {
+                TimerChange::Set(timer) => {
+                    let at = self.now + self.service.duration(&timer);
+                    self.timers.set(timer, at);
+                }
+                TimerChange::Cancel(timer) => self.timers.cancel(&timer),
+            }
+        }
+        for to in self.effects.hangups.drain(..) {
+            self.hangups.extend(self.service.route(&to));
+        }
+        match self.effects.stop.take() {
+            Some(why) => Err(Error::Stopped(why)),
+            None => Ok(()),
+        }
+    }
+
+    fn fire_timers(&mut self) -> Result<(), Error> {
+        // Bytes that arrived in time may still be unread: hear them first, but not for ever.
+        if self.net.has_backlog() && self.timers_held_up < TIMERS_HELD_UP_MAX {
+            self.timers_held_up += 1;
+            return Ok(());
+        }
+        self.timers_held_up = 0;
+        let mark = self.timers.mark();
+        while let Some(timer) = self.timers.pop_due(self.now, mark) {
+            let input = self.service.fired(timer);
+            self.step(Some(input))?;
+        }
+        Ok(())
+    }
+
+    // ------------------------------------------------------------------------------- syncing and sending
+
+    fn sync_and_send(&mut self) -> Result<(), Error> {
+        self.write_ahead.flush(self.now)?;
+        self.send();
+        for session in mem::take(&mut self.hangups) {
+            self.net.hang_up(session);
+        }
+        let wanted = self.write_ahead.tend()?;
+        self.tend_at = wanted.map(|ms| Instant::now() + Duration::from_millis(ms));
+        self.service.watch(&self.net.counters, self.write_ahead.stats());
+        Ok(())
+    }
+
+    fn send(&mut self) {
+        let traced = failpoint::enabled();
+        let (net, service, body) = (&mut self.net, &*self.service, &mut self.body);
+        self.write_ahead.drain_released(|outgoing| {
+            let Some(session) = service.route(&outgoing.to) else {
+                return;
+            };
+            let kind = if traced {
+                service::kind(&outgoing.message)
+            } else {
+                String::new()
+            };
+            if traced && failpoint::hit(&format!("sending.{kind}")).is_some() {
+                return;
+            }
+            body.clear();
+            service.encode(&outgoing.message, body);
+            if body.len() > BODY_LEN_MAX {
+                log::error!(
+                    "a message of {} bytes is too long to send: closing the connection",
+                    body.len()
+                );
+                net.cut(session, "a message was too long");
+                return;
+            }
+            if net.send(session, body) && traced {
+                let peer = net.peer(session).map(peer_name).unwrap_or_default();
+                net.transmit(session);
+                // These act at most: there is nothing left to lose.
+                failpoint::hit(&format!("sent.{kind}"));
+                failpoint::hit(&format!("sent.{kind}@{peer}"));
+            }
+        });
+        net.transmit_all();
+    }
+
+    /// Stops cleanly: nobody new, everything synced, everything said that may be said.
+    fn finish(mut self) -> Result<(), Error> {
+        log::info!("stopping: {}", self.net.stop.unwrap_or_default());
+        self.net.stop_arrivals();
+        self.effects.force(self.machine.state().seq());
+        self.write_ahead
+            .take(&mut self.effects, self.machine.state(), self.now)?;
+        self.write_ahead.flush(self.now)?;
+        self.send();
+        self.write_ahead.close(self.machine.state())?;
+        Ok(())
+    }
+}
+
+fn write_down(note: &Note) {
+    match note.level {
+        Level::Alarm => log::error!("{}", note.text),
+        Level::Warning => log::warn!("{}", note.text),
+        Level::Info => log::info!("{}", note.text),
+    }
+}
+
+/// What failpoints call a peer: a node by its name, others by their role.
+fn peer_name(peer: &Peer) -> String {
+    match peer.hello.name {
+        Some(node) => node.to_string(),
+        None => peer.hello.role.to_string(),
+    }
+}

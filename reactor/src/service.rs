@@ -1,0 +1,74 @@
+//! What a process adds to the loop: the meaning of frames, names and timers of its machine.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use engine::Stats;
+use protocol::codec::BadBody;
+use protocol::effects::Machine;
+
+use crate::{Counters, Peer, Session};
+
+/// What may happen to the machine of service `S`.
+pub type Input<S> = <<S as Service>::Machine as Machine>::Input;
+/// Whom the machine of service `S` talks to.
+pub type To<S> = <<S as Service>::Machine as Machine>::To;
+/// What the machine of service `S` says.
+pub type Message<S> = <<S as Service>::Machine as Machine>::Message;
+/// The timers of the machine of service `S`.
+pub type Timer<S> = <<S as Service>::Machine as Machine>::Timer;
+
+/// Translates between a machine and the loop that drives it. Holds nothing that must survive the process.
+pub trait Service {
+    /// The machine that is served.
+    type Machine: Machine;
+
+    /// The first input, stepped and synced before anybody is listened to.
+    fn start(&mut self) -> Option<Input<Self>>;
+
+    /// A peer said hello and was accepted: a client came, a link is up. The service remembers the session for
+    /// [`Service::route`]. The same peer may open a second connection before the first is known to be dead; the
+    /// newer one counts.
+    fn opened(&mut self, peer: &Peer) -> Option<Input<Self>>;
+
+    /// An open connection is gone, for whatever reason. Called once for every [`Service::opened`].
+    fn closed(&mut self, peer: &Peer) -> Option<Input<Self>>;
+
+    /// Decodes a message.
+    ///
+    /// # Errors
+    /// If the body isn't one that `from` may send. Its connection is closed.
+    fn decode(&mut self, from: &Peer, body: &[u8]) -> Result<Input<Self>, BadBody>;
+
+    /// The first word of the received message's notation, such as `prepare`. Asked only while failpoints are on.
+    fn kind(&self, input: &Input<Self>) -> String;
+
+    /// The connection to somebody, if there is one. Messages without are lost, as if on the way.
+    fn route(&self, to: &To<Self>) -> Option<Session>;
+
+    /// Appends the encoded message to `body`, which is empty.
+    fn encode(&self, message: &Message<Self>, body: &mut Vec<u8>);
+
+    /// How long a timer runs.
+    fn duration(&self, timer: &Timer<Self>) -> Duration;
+
+    /// A timer has run out.
+    fn fired(&mut self, timer: Timer<Self>) -> Input<Self>;
+
+    /// The disk has room for new promises again, or no longer. Before the first call it has.
+    fn room(&mut self, room: bool) -> Option<Input<Self>>;
+
+    /// How many transactions are open: what the disk must reserve space for, and what pauses clients.
+    fn load(&self, machine: &Self::Machine) -> usize;
+
+    /// Numbers as of the end of a turn, for whoever shows them.
+    fn watch(&mut self, counters: &Counters, stats: Stats) {
+        let _ = (counters, stats);
+    }
+}
+
+/// The first word of a message's notation.
+pub(crate) fn kind(message: &impl Display) -> String {
+    let text = message.to_string();
+    text.split_whitespace().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,172 @@
+//! Bytes arrive in any pieces, and some of them are wrong.
+
+use protocol::frame::{self, BODY_LEN_MAX};
+use protocol::hello::{Control, Hello};
+use reactor::Limits;
+
+use crate::toy::{self, Server};
+use crate::wire::{Came, Wire, eventually, framed, said};
+
+fn server() -> Server {
+    Server::start(toy::for_clients(Limits::default()))
+}
+
+/// A hello and two requests, as bytes.
+fn session() -> Vec<u8> {
+    let hello = Control::Hello(Hello::client(toy::cluster()));
+    [framed(&hello.encode()), said("echo one"), said("echo two")].concat()
+}
+
+fn expect_answers(wire: &mut Wire) {
+    assert!(matches!(wire.next(), Came::Control(Control::Hello(_))));
+    assert_eq!(wire.text(), "welcome");
+    assert_eq!(wire.text(), "echo one");
+    assert_eq!(wire.text(), "echo two");
+}
+
+#[test]
+fn a_session_cut_at_any_byte_is_understood() {
+    let server = server();
+    let bytes = session();
+    for cut in 0..=bytes.len() {
+        let mut wire = Wire::connect(server.address());
+        wire.raw(&bytes[..cut]);
+        // Another client's round trip, so that the first piece is read by itself.
+        assert_eq!(Wire::client(server.address()).ask("echo x"), "echo x");
+        wire.raw(&bytes[cut..]);
+        expect_answers(&mut wire);
+    }
+}
+
+#[test]
+fn a_session_sent_byte_by_byte_is_understood() {
+    let server = server();
+    let mut wire = Wire::connect(server.address());
+    for byte in session() {
+        wire.raw(&[byte]);
+    }
+    expect_answers(&mut wire);
+}
+
+#[test]
+fn many_frames_in_one_write_are_answered_in_order() {
+    let server = server();
+    let mut wire = Wire::client(server.address());
+    let requests: Vec<u8> = (0..10_000).flat_map(|n| said(&format!("echo {n}"))).collect();
+    let mut writing = wire.stream.try_clone().unwrap();
+    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut writing, &requests).unwrap());
+    for n in 0..10_000 {
+        assert_eq!(wire.text(), format!("echo {n}"));
+    }
+    writer.join().unwrap();
+    let counters = server.counters();
+    assert!(
+        counters.turns < 5_000,
+        "{} turns for 10,000 frames",
+        counters.turns
+    );
+}
+
+#[test]
+fn every_flipped_bit_closes_the_connection_or_is_refused() {
+    let server = server();
+    let good = said("echo 10");
+    for bit in 0..good.len() * 8 {
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        // A longer announcement waits for bytes that never come: give it some.
+        bad.extend_from_slice(&[0; 600]);
+        let mut wire = Wire::client(server.address());
+        wire.raw(&bad);
+        wire.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        loop {
+            match wire.next() {
+                Came::Text(text) => panic!("bit {bit} flipped, and the answer was {text}"),
+                Came::End => break,
+                Came::Control(_) | Came::Body(_) => {}
+            }
+        }
+    }
+    assert!(server.counters().bad_frames > 0);
+}
+
+#[test]
+fn empty_long_and_garbage_frames_close_the_connection_and_are_counted() {
+    let server = server();
+    let too_long = u32::try_from(BODY_LEN_MAX + 1).unwrap().to_le_bytes();
+    let bad: [&[u8]; 4] = [&[0, 0, 0, 0], &too_long, &[0xff; 64], b"GET / HTTP/1.1\r\n\r\n"];
+    for bytes in bad {
+        let mut wire = Wire::client(server.address());
+        wire.raw(bytes);
+        wire.end();
+    }
+    eventually("bad frames are counted", || server.counters().bad_frames == 4);
+    assert_eq!(
+        Wire::client(server.address()).ask("echo still here"),
+        "echo still here"
+    );
+}
+
+#[test]
+fn a_body_that_does_not_decode_is_refused_and_counted() {
+    let server = server();
+    let trailing = [protocol::codec::encode(&"echo".to_owned()), vec![0]].concat();
+    for body in [&trailing[..], b"\x20short", b"\xff2PNC\x07"] {
+        let mut wire = Wire::client(server.address());
+        wire.raw(&framed(body));
+        let why = wire.refusal();
+        assert!(
+            why.contains("cannot decode") || why.contains("unknown kind"),
+            "{why}"
+        );
+    }
+    assert_eq!(server.counters().bad_bodies, 2);
+    eventually("every client is gone", || {
+        server
+            .log()
+            .iter()
+            .filter(|line| line.starts_with("closed"))
+            .count()
+            == 3
+    });
+}
+
+#[test]
+fn the_longest_frames_pass_both_ways() {
+    let server = server();
+    let mut wire = Wire::client(server.address());
+    let long = format!("echo {}", "y".repeat(900_000));
+    assert_eq!(wire.ask(&long), long);
+    assert_eq!(wire.ask("echo short"), "echo short");
+}
+
+#[test]
+fn an_answer_too_long_for_a_frame_costs_only_its_connection() {
+    let server = server();
+    let mut wire = Wire::client(server.address());
+    wire.say(&format!("large {}", frame::BODY_LEN_MAX + 1));
+    wire.end();
+    assert_eq!(
+        Wire::client(server.address()).ask("echo still here"),
+        "echo still here"
+    );
+}
+
+#[test]
+fn requests_sent_just_before_closing_are_still_heard() {
+    let server = server();
+    let mut wire = Wire::client(server.address());
+    wire.say("write last words");
+    drop(wire);
+    eventually("the record is written", || {
+        server
+            .shared
+            .records
+            .lock()
+            .unwrap()
+            .contains(&"write last words".to_owned())
+    });
+    eventually("the service hears that the client is gone", || {
+        server.log() == ["opened a client", "closed a client"]
+    });
+}
