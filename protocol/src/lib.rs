@@ -4,6 +4,7 @@
 extern crate alloc;
 
 pub mod codec;
+pub mod coordinator;
 pub mod effects;
 pub mod fold;
 pub mod frame;

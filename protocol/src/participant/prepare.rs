@@ -163,10 +163,10 @@ impl Participant {
         if self.state.is_below_mark(txn) {
             return Err(Refused::AsBefore(Reason::Stale.into()));
         }
-        if let Some(home) = &prepare.home {
-            if self.state.requests().get(&home.request).is_some() {
-                return Err(Refused::Duplicate(*home));
-            }
+        if let Some(home) = &prepare.home
+            && self.state.requests().get(&home.request).is_some()
+        {
+            return Err(Refused::Duplicate(*home));
         }
         if !self.has_room {
             return Err(Refused::AsBefore(Reason::DiskFull(self.config.node).into()));

@@ -1,0 +1,273 @@
+//! A coordinator's durable state: the fold of its records.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::CoordinatorRecord;
+use crate::fold::{AccountLine, Fold, Seq, Table};
+use crate::id::{AccountId, Epoch, Incarnation, NodeId, RequestId, StoreId, TxnId, TxnPoint};
+use crate::leg::BodyDigest;
+use crate::message::Home;
+use crate::money::Balance;
+
+/// How far an open transaction has come, as far as the log knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Begun; without a decision it aborts.
+    Started,
+    /// COMMIT is on disk, in this record: it is driven to its end for ever (R6).
+    Committed(Seq),
+}
+
+/// A transaction without an end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OpenTxn {
+    /// The request.
+    pub request: RequestId,
+    /// Digest of its legs.
+    pub digest: BodyDigest,
+    /// The request's home.
+    pub home: NodeId,
+    /// Everyone who takes part, sorted. A single one decides by itself (R18).
+    pub participants: Vec<NodeId>,
+    /// How far it has come.
+    pub phase: Phase,
+}
+
+impl OpenTxn {
+    /// The request as its home is asked about it. After a restart nobody knows any more whether it was a first send.
+    pub fn home_key(&self) -> Home {
+        Home {
+            request: self.request,
+            digest: self.digest,
+            repeated: true,
+        }
+    }
+}
+
+/// What a coordinator remembers of one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NodeSeen {
+    /// The store behind its name; `None` before the first meeting.
+    pub store: Option<StoreId>,
+    /// The newest record that store has proved durable.
+    pub proved: Seq,
+    /// The low-water mark for this node.
+    pub mark: TxnPoint,
+}
+
+/// Everything a coordinator has decided and not yet finished.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CoordinatorState {
+    seq: Seq,
+    epoch: Epoch,
+    incarnation: Incarnation,
+    open: BTreeMap<TxnId, OpenTxn>,
+    nodes: BTreeMap<NodeId, NodeSeen>,
+}
+
+/// Names an entry of a coordinator's state.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum CoordinatorKey {
+    /// An open transaction.
+    Open(TxnId),
+    /// A node.
+    Node(NodeId),
+    /// The epoch.
+    Epoch,
+}
+
+/// An entry of a coordinator's state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CoordinatorEntry {
+    /// An open transaction.
+    Open(TxnId, OpenTxn),
+    /// A node.
+    Node(NodeId, NodeSeen),
+    /// Epoch and incarnation.
+    Epoch(Epoch, Incarnation),
+}
+
+impl CoordinatorState {
+    /// The newest epoch in the log; 0 before the first start.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Transactions without an end.
+    pub fn open(&self) -> &BTreeMap<TxnId, OpenTxn> {
+        &self.open
+    }
+
+    /// One node; all empty if it was never met.
+    pub fn node(&self, node: NodeId) -> NodeSeen {
+        self.nodes.get(&node).copied().unwrap_or_default()
+    }
+
+    fn node_mut(&mut self, node: NodeId, touched: &mut Vec<CoordinatorKey>) -> &mut NodeSeen {
+        touched.push(CoordinatorKey::Node(node));
+        self.nodes.entry(node).or_default()
+    }
+
+    fn end(&mut self, txn: &TxnId, touched: &mut Vec<CoordinatorKey>) -> OpenTxn {
+        touched.push(CoordinatorKey::Open(*txn));
+        self.open.remove(txn).expect("only an open transaction ends")
+    }
+}
+
+impl Fold for CoordinatorState {
+    type Record = CoordinatorRecord;
+    type Key = CoordinatorKey;
+    type Entry = CoordinatorEntry;
+
+    fn empty() -> CoordinatorState {
+        CoordinatorState::default()
+    }
+
+    fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    fn apply(&mut self, seq: Seq, record: &CoordinatorRecord, touched: &mut Vec<CoordinatorKey>) {
+        assert_eq!(seq, self.seq + 1, "records follow each other without a gap");
+        self.seq = seq;
+        match record {
+            CoordinatorRecord::Epoch { epoch, incarnation } => {
+                assert!(*epoch > self.epoch, "epochs only rise");
+                self.epoch = *epoch;
+                self.incarnation = *incarnation;
+                touched.push(CoordinatorKey::Epoch);
+            }
+            CoordinatorRecord::Start { txn, request, order } => {
+                let open = OpenTxn {
+                    request: *request,
+                    digest: order.digest(),
+                    home: order.home(),
+                    participants: order.participants(),
+                    phase: Phase::Started,
+                };
+                let before = self.open.insert(*txn, open);
+                assert!(before.is_none(), "{txn} begins once");
+                touched.push(CoordinatorKey::Open(*txn));
+            }
+            CoordinatorRecord::Prepare { .. } => {} // Tells the reader of the log; changes nothing.
+            CoordinatorRecord::Commit { txn } => {
+                let open = self.open.get_mut(txn).expect("only an open transaction commits");
+                assert_eq!(open.phase, Phase::Started, "{txn} is decided once");
+                assert!(
+                    open.participants.len() > 1,
+                    "{txn} has one participant, which decides by itself (R18)"
+                );
+                open.phase = Phase::Committed(seq);
+                touched.push(CoordinatorKey::Open(*txn));
+            }
+            CoordinatorRecord::Abort { txn, .. } => {
+                let open = self.end(txn, touched);
+                assert_eq!(open.phase, Phase::Started, "{txn} has committed and cannot abort");
+            }
+            CoordinatorRecord::Complete { txn } => {
+                self.end(txn, touched);
+            }
+            CoordinatorRecord::Mark { node, below } => {
+                let node = self.node_mut(*node, touched);
+                assert!(*below >= node.mark, "marks only rise");
+                node.mark = *below;
+            }
+            CoordinatorRecord::Node { node, store, proved } => {
+                let node = self.node_mut(*node, touched);
+                node.store = Some(*store);
+                node.proved = *proved;
+            }
+            CoordinatorRecord::Proved { node, through } => {
+                let node = self.node_mut(*node, touched);
+                node.proved = node.proved.max(*through);
+            }
+        }
+    }
+
+    fn entry(&self, key: &CoordinatorKey) -> Option<CoordinatorEntry> {
+        match key {
+            CoordinatorKey::Open(txn) => self
+                .open
+                .get(txn)
+                .map(|open| CoordinatorEntry::Open(*txn, open.clone())),
+            CoordinatorKey::Node(node) => self
+                .nodes
+                .get(node)
+                .map(|seen| CoordinatorEntry::Node(*node, *seen)),
+            CoordinatorKey::Epoch => Some(CoordinatorEntry::Epoch(self.epoch, self.incarnation)),
+        }
+    }
+
+    fn entries(&self) -> Box<dyn Iterator<Item = CoordinatorEntry> + '_> {
+        let open = self
+            .open
+            .iter()
+            .map(|(txn, open)| CoordinatorEntry::Open(*txn, open.clone()));
+        let nodes = self
+            .nodes
+            .iter()
+            .map(|(node, seen)| CoordinatorEntry::Node(*node, *seen));
+        let epoch = core::iter::once(CoordinatorEntry::Epoch(self.epoch, self.incarnation));
+        Box::new(open.chain(nodes).chain(epoch))
+    }
+
+    fn restore(
+        seq: Seq,
+        entries: &mut dyn Iterator<Item = CoordinatorEntry>,
+    ) -> Result<CoordinatorState, String> {
+        let mut state = CoordinatorState {
+            seq,
+            ..CoordinatorState::default()
+        };
+        for entry in entries {
+            let key = CoordinatorState::key(&entry);
+            let twice = match entry {
+                CoordinatorEntry::Open(txn, open) => state.open.insert(txn, open).is_some(),
+                CoordinatorEntry::Node(node, seen) => state.nodes.insert(node, seen).is_some(),
+                CoordinatorEntry::Epoch(epoch, incarnation) => {
+                    (state.epoch, state.incarnation) = (epoch, incarnation);
+                    false
+                }
+            };
+            if twice {
+                return Err(format!("{key:?}: an entry twice"));
+            }
+        }
+        Ok(state)
+    }
+
+    fn key(entry: &CoordinatorEntry) -> CoordinatorKey {
+        match entry {
+            CoordinatorEntry::Open(txn, _) => CoordinatorKey::Open(*txn),
+            CoordinatorEntry::Node(node, _) => CoordinatorKey::Node(*node),
+            CoordinatorEntry::Epoch(..) => CoordinatorKey::Epoch,
+        }
+    }
+
+    fn table(key: &CoordinatorKey) -> Table {
+        match key {
+            CoordinatorKey::Open(_) => Table::Prepared,
+            CoordinatorKey::Node(_) | CoordinatorKey::Epoch => Table::Meta,
+        }
+    }
+
+    fn as_account(_: &CoordinatorEntry) -> Option<AccountLine> {
+        None
+    }
+
+    fn from_account(_: AccountLine) -> Option<CoordinatorEntry> {
+        None
+    }
+
+    fn adoption(_: Vec<(AccountId, Balance)>, _: u32) -> Option<CoordinatorRecord> {
+        None
+    }
+}

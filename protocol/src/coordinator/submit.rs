@@ -1,0 +1,171 @@
+//! The beginning: a request becomes a transaction, or is answered at once.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::ToString;
+
+use super::link::Link;
+use super::{ClientRef, Coordinator, CoordinatorRecord, CoordinatorTimer, Live, Stage};
+use crate::effects::{Effects, Urgency};
+use crate::id::{NodeId, RequestId, TxnId};
+use crate::leg::Order;
+use crate::message::{Home, Outcome, Prepare, ToNode};
+use crate::reason::{Reason, Refusal};
+
+impl Coordinator {
+    pub(super) fn on_submit(
+        &mut self,
+        client: ClientRef,
+        request: RequestId,
+        repeated: bool,
+        order: Order,
+        effects: &mut Effects<Coordinator>,
+    ) {
+        let order = match order.validated() {
+            Ok(order) => order,
+            Err(bad) => {
+                return self.reply_outcome(client, Outcome::Rejected { why: bad.to_string() }, effects);
+            }
+        };
+        if let Err(outcome) = self.admit(&order, repeated, effects) {
+            return self.reply_outcome(client, outcome, effects);
+        }
+        let txn = TxnId {
+            coordinator: self.config.id,
+            at: self.next_point(),
+        };
+        self.next_sequence += 1;
+        let home = Home {
+            request,
+            digest: order.digest(),
+            repeated,
+        };
+        let participants = order.participants();
+        let home_node = order.home();
+        self.append(
+            CoordinatorRecord::Start {
+                txn,
+                request,
+                order: order.clone(),
+            },
+            Urgency::Lazy,
+            effects,
+        );
+        let alone = participants.len() == 1;
+        let stage = if alone {
+            Stage::Delegated
+        } else {
+            Stage::Collecting(BTreeSet::new())
+        };
+        let timer = if alone {
+            CoordinatorTimer::Answer(txn)
+        } else {
+            CoordinatorTimer::Votes(txn)
+        };
+        let live = Live {
+            client: Some(client),
+            home_node,
+            home,
+            participants: participants.clone(),
+            stage,
+            since: self.tick,
+        };
+        self.live.insert(txn, live);
+        effects.set(timer);
+        if let Some(refusal) = participants.iter().find_map(|&node| self.unusable(node)) {
+            // Only a repeated request comes this far: its home is up and must hold the abort.
+            note_counted_as_abort(&refusal.reason, effects);
+            return self.decide_abort(txn, refusal, None, effects);
+        }
+        for &node in &participants {
+            self.append(CoordinatorRecord::Prepare { txn, node }, Urgency::Lazy, effects);
+            let prepare = Prepare {
+                txn,
+                operations: order.operations(node),
+                opens: order.opens(),
+                participants: participants.clone(),
+                home: (node == home_node).then_some(home),
+            };
+            // Shows nothing that a crash could take back: the epoch in its id was durable before the first join.
+            let message = if alone {
+                ToNode::Execute(prepare)
+            } else {
+                ToNode::Prepare(prepare)
+            };
+            self.tell(node, message, 0, effects);
+        }
+    }
+
+    /// Answers at once what can be answered without a transaction.
+    fn admit(
+        &self,
+        order: &Order,
+        repeated: bool,
+        effects: &mut Effects<Coordinator>,
+    ) -> Result<(), Outcome> {
+        let aborted = |reason: Reason| Outcome::Aborted {
+            txn: None,
+            refusal: reason.into(),
+        };
+        let participants = order.participants();
+        if let Some(&node) = participants.iter().find(|node| !self.config.nodes.contains(node)) {
+            return Err(aborted(Reason::UnknownNode(node)));
+        }
+        if !self.has_room {
+            return Err(if repeated {
+                Outcome::Unknown {
+                    why: "the coordinator's disk is full, so it cannot ask for an outcome".to_string(),
+                }
+            } else {
+                aborted(Reason::CoordinatorDiskFull)
+            });
+        }
+        let home = order.home();
+        if repeated {
+            return match self.unusable(home) {
+                Some(_) => Err(Outcome::Unknown {
+                    why: format!("cannot reach {home}, which alone remembers this request"),
+                }),
+                None => Ok(()),
+            };
+        }
+        match participants.iter().find_map(|&node| self.unusable(node)) {
+            Some(refusal) => {
+                note_counted_as_abort(&refusal.reason, effects);
+                Err(aborted(refusal.reason))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Why a node cannot be used for a transaction now, if it cannot.
+    fn unusable(&self, node: NodeId) -> Option<Refusal> {
+        match self.links.get(&node) {
+            Some(Link::Up { .. }) => None,
+            Some(Link::Quarantined { .. }) => Some(Reason::Quarantined(node).into()),
+            Some(Link::Down | Link::Joining) | None => Some(Reason::Unreachable(node).into()),
+        }
+    }
+}
+
+pub(super) fn note_counted_as_abort(reason: &Reason, effects: &mut Effects<Coordinator>) {
+    match reason {
+        Reason::Unreachable(node) => effects.warning(format!("cannot reach {node}, counted as vote abort")),
+        Reason::VoteTimeout(node) => {
+            effects.warning(format!("no vote from {node} in time, counted as vote abort"))
+        }
+        Reason::Quarantined(node) => effects.warning(format!("{node} is quarantined, counted as vote abort")),
+        Reason::InsufficientFunds(_)
+        | Reason::LockContention(_)
+        | Reason::UnknownAccount(_)
+        | Reason::CreditOverflow(_)
+        | Reason::UnknownNode(_)
+        | Reason::DiskFull(_)
+        | Reason::CoordinatorDiskFull
+        | Reason::AuditInProgress
+        | Reason::Stale
+        | Reason::CoordinatorRestarted
+        | Reason::Duplicate
+        | Reason::OperatorDecision => {}
+    }
+}
