@@ -34,6 +34,21 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     encoded.expect("our own types encode, and senders keep them below the frame limit")
 }
 
+/// Appends the encoded `value` to `bytes`, reusing their space.
+pub fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
+    struct Append<'a>(&'a mut Vec<u8>);
+
+    impl bincode::enc::write::Writer for Append<'_> {
+        fn write(&mut self, part: &[u8]) -> Result<(), bincode::error::EncodeError> {
+            self.0.extend_from_slice(part);
+            Ok(())
+        }
+    }
+
+    let encoded = bincode::serde::encode_into_writer(value, Append(bytes), config());
+    encoded.expect("our own types encode, and senders keep them below the frame limit");
+}
+
 /// Decodes exactly one value out of all of `bytes`.
 ///
 /// # Errors

@@ -1,0 +1,96 @@
+//! What the event loop needs to know about a participant: frames, timers, names.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use engine::failpoint;
+use protocol::codec::{self, BadBody};
+use protocol::message::{FromNode, NodeQuestion, ToNode};
+use protocol::participant::{Participant, ParticipantInput, ParticipantTimer, SessionId};
+use reactor::{Peer, Service, Session};
+
+/// How often in-doubt transactions are asked about.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long a freeze for an audit may last.
+const THAW: Duration = Duration::from_secs(1);
+
+/// Translates between the loop and the machine.
+#[derive(Debug, Default)]
+pub(crate) struct NodeService {
+    open: BTreeSet<SessionId>,
+}
+
+impl Service for NodeService {
+    type Machine = Participant;
+
+    fn start(&mut self) -> Option<ParticipantInput> {
+        Some(ParticipantInput::Start)
+    }
+
+    fn opened(&mut self, peer: &Peer) -> Option<ParticipantInput> {
+        let session = peer.session.0;
+        self.open.insert(session);
+        Some(ParticipantInput::Connected { session, coordinator: peer.hello.store })
+    }
+
+    fn closed(&mut self, peer: &Peer) -> Option<ParticipantInput> {
+        let session = peer.session.0;
+        self.open.remove(&session);
+        Some(ParticipantInput::Disconnected { session })
+    }
+
+    fn decode(&mut self, from: &Peer, body: &[u8]) -> Result<ParticipantInput, BadBody> {
+        let session = from.session.0;
+        let message: ToNode = codec::decode(body)?;
+        if let ToNode::Ask { ask, question: NodeQuestion::Arm(text) } = &message {
+            let result = failpoint::arm(text).map(|()| format!("armed {text}"));
+            return Ok(ParticipantInput::Armed { session, ask: *ask, result });
+        }
+        Ok(ParticipantInput::Message { session, message })
+    }
+
+    fn kind(&self, input: &ParticipantInput) -> String {
+        match input {
+            ParticipantInput::Message { message, .. } => first_word(&message.to_string()),
+            ParticipantInput::Start
+            | ParticipantInput::Connected { .. }
+            | ParticipantInput::Disconnected { .. }
+            | ParticipantInput::Timer(_)
+            | ParticipantInput::Room(_)
+            | ParticipantInput::Armed { .. } => String::new(),
+        }
+    }
+
+    fn route(&self, to: &SessionId) -> Option<Session> {
+        self.open.contains(to).then_some(Session(*to))
+    }
+
+    fn encode(&self, message: &FromNode, body: &mut Vec<u8>) {
+        codec::encode_into(message, body);
+    }
+
+    fn duration(&self, timer: &ParticipantTimer) -> Duration {
+        match timer {
+            ParticipantTimer::Tick => TICK,
+            ParticipantTimer::Thaw => THAW,
+            ParticipantTimer::Read { wait_ms, .. } => Duration::from_millis(u64::from(*wait_ms)),
+        }
+    }
+
+    fn fired(&mut self, timer: ParticipantTimer) -> ParticipantInput {
+        ParticipantInput::Timer(timer)
+    }
+
+    fn room(&mut self, room: bool) -> Option<ParticipantInput> {
+        Some(ParticipantInput::Room(room))
+    }
+
+    fn load(&self, machine: &Participant) -> usize {
+        machine.load()
+    }
+}
+
+fn first_word(text: &str) -> String {
+    text.split_whitespace().next().unwrap_or_default().to_owned()
+}
