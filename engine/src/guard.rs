@@ -87,7 +87,7 @@ impl<S: Fold> Guard<S> {
 }
 
 /// The record's action word as its JSON says it.
-fn action<R: serde::Serialize>(record: &R) -> String {
+pub(crate) fn action<R: serde::Serialize>(record: &R) -> String {
     let value = serde_json::to_value(record).expect("records are JSON objects");
     value
         .get("action")

@@ -43,61 +43,6 @@ pub(crate) fn file_name(owner: Owner) -> String {
     format!("{}_manifest.json", owner.prefix())
 }
 
-/// Reads and checks the manifest, or begins a first start with a new one.
-///
-/// # Errors
-/// [`Error::Mismatch`] if this is another store than `config` asks for, [`Error::Corrupt`] if the manifest is damaged
-/// or missing beside files that belong to it.
-pub(crate) fn check_or_begin<D: Disk>(
-    disk: &D,
-    config: &StoreConfig,
-    fresh: StoreId,
-) -> Result<Manifest, Error> {
-    let name = file_name(config.owner);
-    let path = disk.display(&name);
-    let exists = disk
-        .exists(&name)
-        .map_err(|error| Error::io(format!("cannot look for {path}"), error))?;
-    if exists {
-        let bytes = disk
-            .read(&name)
-            .map_err(|error| Error::io(format!("cannot read {path}"), error))?;
-        let manifest = Manifest::parse(&bytes)
-            .map_err(|why| Error::Corrupt(format!("{path} is damaged: {why}. {REPAIR}")))?;
-        manifest.check(config, &path)?;
-        return Ok(manifest);
-    }
-    let names = disk
-        .list()
-        .map_err(|error| Error::io("cannot list the data directory".to_owned(), error))?;
-    if let Some(orphan) = names.iter().find(|name| belongs(name, config.owner)) {
-        return Err(Error::Corrupt(format!(
-            "{path} is missing, but {} is there: this is a store without its identity. {REPAIR}",
-            disk.display(orphan)
-        )));
-    }
-    let by_hand = format!("{}_state.json", config.owner.prefix());
-    match config.kind {
-        StoreKind::Sled if names.contains(&by_hand) => {
-            return Err(Error::Mismatch(format!(
-                "{} is there, but only the json store adopts a hand-written balance file: start with --store json, or \
-                 move the file away and deposit its balances. Nothing was changed",
-                disk.display(&by_hand)
-            )));
-        }
-        StoreKind::Json | StoreKind::Sled => {}
-    }
-    let manifest = Manifest {
-        store: fresh,
-        kind: config.kind,
-        cluster: config.cluster.clone(),
-        owner: config.owner,
-        complete: false,
-    };
-    manifest.write(disk)?;
-    Ok(manifest)
-}
-
 const REPAIR: &str =
     "Nothing was changed. Restore the whole data directory from one backup, or start with an empty one";
 
@@ -118,7 +63,69 @@ fn belongs(name: &str, owner: Owner) -> bool {
         && !harmless.iter().any(|known| name == known)
 }
 
+/// Refuses a hand-written balance file beside a store that would not adopt it.
+///
+/// # Errors
+/// [`Error::Mismatch`] if there is one.
+pub(crate) fn refuse_by_hand<D: Disk>(disk: &D, config: &StoreConfig) -> Result<(), Error> {
+    let name = format!("{}_state.json", config.owner.prefix());
+    let path = disk.display(&name);
+    match disk.exists(&name) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(Error::Mismatch(format!(
+            "{path} is there, but only the json store adopts a hand-written balance file: start with --store json, or move \
+             the file away and deposit its balances. Nothing was changed"
+        ))),
+        Err(error) => Err(Error::io(format!("cannot look for {path}"), error)),
+    }
+}
+
 impl Manifest {
+    /// Reads and checks the manifest of a store that has been started before, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if this is another store than `config` asks for, [`Error::Corrupt`] if the manifest is damaged
+    /// or missing beside files that belong to it.
+    pub(crate) fn find<D: Disk>(disk: &D, config: &StoreConfig) -> Result<Option<Manifest>, Error> {
+        let name = file_name(config.owner);
+        let path = disk.display(&name);
+        let names = disk
+            .list()
+            .map_err(|error| Error::io("cannot list the data directory", error))?;
+        if names.contains(&name) {
+            let bytes = disk
+                .read(&name)
+                .map_err(|error| Error::io(format!("cannot read {path}"), error))?;
+            let manifest = Manifest::parse(&bytes)
+                .map_err(|why| Error::Corrupt(format!("{path} is damaged: {why}. {REPAIR}")))?;
+            manifest.check(config, &path)?;
+            return Ok(Some(manifest));
+        }
+        match names.iter().find(|name| belongs(name, config.owner)) {
+            None => Ok(None),
+            Some(orphan) => Err(Error::Corrupt(format!(
+                "{path} is missing, but {} is there: this is a store without its identity. {REPAIR}",
+                disk.display(orphan)
+            ))),
+        }
+    }
+
+    /// Begins a first start with the identity `fresh`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn begin<D: Disk>(disk: &D, config: &StoreConfig, fresh: StoreId) -> Result<Manifest, Error> {
+        let manifest = Manifest {
+            store: fresh,
+            kind: config.kind,
+            cluster: config.cluster.clone(),
+            owner: config.owner,
+            complete: false,
+        };
+        manifest.write(disk)?;
+        Ok(manifest)
+    }
+
     /// Notes durably that the first start is over.
     ///
     /// # Errors
@@ -210,6 +217,13 @@ mod tests {
         }
     }
 
+    fn check_or_begin(disk: &OsDisk, config: &StoreConfig, fresh: StoreId) -> Result<Manifest, Error> {
+        match Manifest::find(disk, config)? {
+            Some(manifest) => Ok(manifest),
+            None => Manifest::begin(disk, config, fresh),
+        }
+    }
+
     #[test]
     fn the_first_start_is_repeated_until_it_is_finished() {
         let dir = tempfile::tempdir().unwrap();
@@ -264,17 +278,14 @@ mod tests {
     #[test]
     fn a_sled_store_does_not_adopt_a_hand_written_file() {
         let dir = tempfile::tempdir().unwrap();
+        let (disk, config) = (OsDisk::new(dir.path()), config(&dir));
+        refuse_by_hand(&disk, &config).unwrap();
         fs::write(dir.path().join("node_N1_state.json"), "{\"A\": 100}").unwrap();
-        let sled = StoreConfig {
-            kind: StoreKind::Sled,
-            ..config(&dir)
-        };
-        let refused = check_or_begin(&OsDisk::new(dir.path()), &sled, StoreId(8)).unwrap_err();
+        let refused = refuse_by_hand(&disk, &config).unwrap_err();
         assert!(
             matches!(&refused, Error::Mismatch(text) if text.contains("--store json")),
             "{refused}"
         );
-        assert_eq!(OsDisk::new(dir.path()).list().unwrap(), ["node_N1_state.json"]);
     }
 
     #[test]

@@ -7,9 +7,10 @@ use protocol::id::StoreId;
 
 use crate::disk::{Disk, OsDisk};
 use crate::guard::Guard;
+use crate::json::Clock;
 use crate::lock::Lock;
-use crate::manifest;
-use crate::{Engine, Error, Opened, Owner, StoreConfig, StoreKind, sled};
+use crate::manifest::{self, Manifest};
+use crate::{Engine, Error, Opened, Owner, StoreConfig, StoreKind, json, sled};
 
 /// What a backend's own `open` returns: itself, the recovered state, and what recovery has to say.
 ///
@@ -25,16 +26,32 @@ pub(crate) type Recovered<S> = (Box<dyn Engine<S>>, S, Vec<String>);
 pub fn open<S: Fold>(config: &StoreConfig) -> Result<Opened<S>, Error> {
     let lock = Lock::take(&config.dir, config.owner)?;
     let disk = OsDisk::new(&config.dir);
-    open_with(
-        &disk,
-        config,
-        mint()?,
-        Some(lock),
-        |store, first_start| match config.kind {
-            StoreKind::Json => Err(Error::Mismatch(format!("no json yet {store} {first_start}"))),
+    let fresh = mint()?;
+    let manifest = find_or_begin::<S, OsDisk>(&disk, config, fresh)?;
+    finish(&disk, manifest, Some(lock), |store, first_start| {
+        match config.kind {
+            StoreKind::Json => json::open(config, store, first_start),
             StoreKind::Sled => sled::open(config, store, first_start),
-        },
-    )
+        }
+    })
+}
+
+/// Opens a json store on any disk, such as a [`MemDisk`](crate::MemDisk), without a lock. A store that is made gets the
+/// identity `fresh`; checkpoints are cut within [`Engine::tend`], and `clock` tells the time, so that a run can be
+/// repeated exactly.
+///
+/// # Errors
+/// [`Error`].
+pub fn open_on<S: Fold, D: Disk>(
+    disk: &D,
+    config: &StoreConfig,
+    fresh: StoreId,
+    clock: Clock,
+) -> Result<Opened<S>, Error> {
+    let manifest = find_or_begin::<S, D>(disk, config, fresh)?;
+    finish(disk, manifest, None, |store, first_start| {
+        json::open_on(disk, config, clock, store, first_start)
+    })
 }
 
 /// Whether a process holds the lock of `owner`'s store in `dir` right now.
@@ -45,14 +62,30 @@ pub fn is_locked(dir: &Path, owner: Owner) -> Result<bool, Error> {
     Lock::is_held(dir, owner)
 }
 
-fn open_with<S: Fold, D: Disk>(
+fn find_or_begin<S: Fold, D: Disk>(
     disk: &D,
     config: &StoreConfig,
     fresh: StoreId,
+) -> Result<Manifest, Error> {
+    match Manifest::find(disk, config)? {
+        Some(manifest) => Ok(manifest),
+        None => {
+            // A hand-written file that is refused must not leave a store begun beside it.
+            match config.kind {
+                StoreKind::Json => json::check_first_start::<S, D>(disk, config, fresh)?,
+                StoreKind::Sled => manifest::refuse_by_hand(disk, config)?,
+            }
+            Manifest::begin(disk, config, fresh)
+        }
+    }
+}
+
+fn finish<S: Fold, D: Disk>(
+    disk: &D,
+    mut manifest: Manifest,
     lock: Option<Lock>,
     backend: impl FnOnce(StoreId, bool) -> Result<Recovered<S>, Error>,
 ) -> Result<Opened<S>, Error> {
-    let mut manifest = manifest::check_or_begin(disk, config, fresh)?;
     let first_start = !manifest.complete;
     let (engine, state, notices) = backend(manifest.store, first_start)?;
     if first_start {

@@ -1,0 +1,280 @@
+//! The json backend while it runs: the log in front, checkpoints behind it.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use protocol::fold::{Fold, Seq};
+
+use crate::disk::Disk;
+use crate::json::checkpoint;
+use crate::json::log::Log;
+use crate::json::recovery::Home;
+use crate::{Engine, Error, Stats};
+
+/// Tells the time. A simulator has its own.
+pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
+/// Without an append for this long, the log notes how far it is synced.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// How soon a running checkpoint is looked after, and when one is tried again that had no room.
+const LOOK_AFTER: Duration = Duration::from_millis(100);
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Space kept for records that cannot be refused: in all, and for each open transaction.
+const RESERVE: u64 = 128 * 1024;
+const RESERVE_PER_OPEN: u64 = 1024;
+
+/// How long, and for how many appended bytes, an answer about free space is good.
+const ROOM_AGE: Duration = Duration::from_millis(50);
+const ROOM_BYTES: u64 = 32 * 1024;
+
+/// Where checkpoints are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checkpointer {
+    /// On a thread of their own, one at a time.
+    Thread,
+    /// Within [`Engine::tend`], so that a run can be repeated exactly.
+    Inline,
+}
+
+/// How a backend runs.
+pub(crate) struct Manner {
+    pub(crate) checkpointer: Checkpointer,
+    pub(crate) clock: Clock,
+    pub(crate) segment_len_max: u64,
+}
+
+/// The json backend.
+pub(crate) struct Backend<D: Disk> {
+    home: Home<D>,
+    log: Log<D>,
+    manner: Manner,
+    running: Option<JoinHandle<Result<Seq, Error>>>,
+    /// Closed segments hold records that the state file does not.
+    due: bool,
+    not_before: Option<Instant>,
+    /// The newest record in the state file.
+    checkpoint: Seq,
+    /// The segment is closed when it is this long.
+    rotate_at: u64,
+    quiet_since: Option<Instant>,
+    room: Option<Room>,
+    records: u64,
+    checkpoints: u64,
+}
+
+/// What the system said about free space.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    free: u64,
+    asked: Instant,
+    bytes: u64,
+}
+
+impl<D: Disk> Backend<D> {
+    pub(crate) fn new(home: Home<D>, log: Log<D>, manner: Manner, checkpoint: Seq, due: bool) -> Backend<D> {
+        let rotate_at = manner.segment_len_max;
+        Backend {
+            home,
+            log,
+            manner,
+            running: None,
+            due,
+            not_before: None,
+            checkpoint,
+            rotate_at,
+            quiet_since: None,
+            room: None,
+            records: 0,
+            checkpoints: 0,
+        }
+    }
+
+    fn rotate_if_full(&mut self) -> Result<(), Error> {
+        if self.log.len() < self.rotate_at || !self.log.has_records() {
+            return Ok(());
+        }
+        self.log.sync()?;
+        if self.log.rotate()? {
+            self.rotate_at = self.manner.segment_len_max;
+            self.due = true;
+        } else {
+            self.rotate_at = self.log.len() + self.manner.segment_len_max / 8;
+        }
+        Ok(())
+    }
+
+    fn start_checkpoint<S: Fold>(&mut self, now: Instant) -> Result<(), Error> {
+        let early = self.not_before.is_some_and(|not_before| now < not_before);
+        if !self.due || early || self.running.is_some() {
+            return Ok(());
+        }
+        self.due = false;
+        match self.manner.checkpointer {
+            Checkpointer::Inline => {
+                let result = checkpoint::run::<S, D>(&self.home);
+                self.checkpoint_ended(result, now)
+            }
+            Checkpointer::Thread => {
+                let home = self.home.clone();
+                let job = move || checkpoint::run::<S, D>(&home);
+                match thread::Builder::new().name("checkpoint".to_owned()).spawn(job) {
+                    Ok(running) => self.running = Some(running),
+                    Err(error) => self.try_again(&format!("no thread for it: {error}"), now),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn finish_checkpoint(&mut self, now: Instant, wait: bool) -> Result<(), Error> {
+        match self.running.take_if(|running| wait || running.is_finished()) {
+            None => Ok(()),
+            Some(running) => {
+                let result = running
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                self.checkpoint_ended(result, now)
+            }
+        }
+    }
+
+    fn checkpoint_ended(&mut self, result: Result<Seq, Error>, now: Instant) -> Result<(), Error> {
+        match result {
+            Ok(checkpoint) => {
+                self.checkpoint = checkpoint;
+                self.checkpoints += 1;
+                self.not_before = None;
+                log::debug!("checkpoint at record {checkpoint} in {}", self.home.names.state);
+                Ok(())
+            }
+            Err(error) if checkpoint::is_for_lack_of_space(&error) => {
+                self.try_again(&error.to_string(), now);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn try_again(&mut self, why: &str, now: Instant) {
+        log::warn!(
+            "no checkpoint of {} for now, the log goes on: {why}",
+            self.home.names.state
+        );
+        self.due = true;
+        self.not_before = Some(now + TRY_AGAIN);
+    }
+
+    /// Writes the idle mark when its time has come; says how long that still takes.
+    fn mark_if_idle(&mut self, now: Instant) -> Result<Option<Duration>, Error> {
+        if !self.log.needs_mark() {
+            return Ok(None);
+        }
+        let quiet = now.saturating_duration_since(*self.quiet_since.get_or_insert(now));
+        if quiet < IDLE {
+            return Ok(Some(IDLE - quiet));
+        }
+        self.log.write_mark()?;
+        Ok(None)
+    }
+}
+
+impl<S: Fold, D: Disk> Engine<S> for Backend<D> {
+    fn append(&mut self, records: &[(Seq, S::Record)], _touched: &[S::Key], _state: &S) -> Result<(), Error> {
+        self.quiet_since = None;
+        self.log.append(records)?;
+        self.records += u64::try_from(records.len()).expect("memory fits in 64 bits");
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        self.log.sync()
+    }
+
+    fn synced(&self) -> Seq {
+        self.log.synced()
+    }
+
+    fn tend(&mut self) -> Result<Option<u64>, Error> {
+        let now = (self.manner.clock)();
+        self.log.write()?;
+        self.finish_checkpoint(now, false)?;
+        self.rotate_if_full()?;
+        self.start_checkpoint::<S>(now)?;
+        let idle = self.mark_if_idle(now)?;
+        let running = self.running.as_ref().map(|_| LOOK_AFTER);
+        let retry = self
+            .not_before
+            .filter(|_| self.due)
+            .map(|at| at.saturating_duration_since(now));
+        let soonest = [idle, running, retry].into_iter().flatten().min();
+        Ok(soonest.map(|wait| u64::try_from(wait.as_millis()).expect("a short wait") + 1))
+    }
+
+    fn has_room(&mut self, open: usize) -> bool {
+        let now = (self.manner.clock)();
+        let appended = self.log.bytes();
+        let stale = |room: &Room| {
+            now.saturating_duration_since(room.asked) >= ROOM_AGE || appended - room.bytes >= ROOM_BYTES
+        };
+        let room = match self.room {
+            Some(room) if !stale(&room) => room,
+            Some(_) | None => match self.home.disk.free_space() {
+                Ok(free) => *self.room.insert(Room {
+                    free,
+                    asked: now,
+                    bytes: appended,
+                }),
+                Err(error) => {
+                    log::warn!("cannot ask for free space, so no new promises: {error}");
+                    return false;
+                }
+            },
+        };
+        let open = u64::try_from(open).expect("memory fits in 64 bits");
+        let reserve = RESERVE + self.log.len() + open.saturating_mul(RESERVE_PER_OPEN);
+        room.free.saturating_sub(appended - room.bytes) >= reserve
+    }
+
+    fn stats(&self) -> Stats {
+        Stats {
+            records: self.records,
+            syncs: self.log.syncs(),
+            bytes: self.log.bytes(),
+            checkpoints: self.checkpoints,
+        }
+    }
+
+    fn close(mut self: Box<Self>, state: &S) -> Result<(), Error> {
+        self.log.sync()?;
+        let now = (self.manner.clock)();
+        self.finish_checkpoint(now, true)?;
+        if self.log.needs_mark() {
+            self.log.write_mark()?;
+            self.log.sync_file()?;
+        }
+        assert_eq!(
+            state.seq(),
+            self.log.synced(),
+            "a store is closed with the state that its log adds up to"
+        );
+        if state.seq() > self.checkpoint {
+            let result = checkpoint::install(&self.home, state, self.checkpoint).map(|()| state.seq());
+            self.checkpoint_ended(result, now)?;
+        }
+        Ok(())
+    }
+}
+
+impl<D: Disk> Drop for Backend<D> {
+    /// The lock must not be let go of while a checkpoint is still being written.
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take()
+            && let Ok(Err(error)) = running.join()
+        {
+            log::warn!("the last checkpoint failed: {error}");
+        }
+    }
+}

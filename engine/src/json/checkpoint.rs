@@ -1,0 +1,123 @@
+//! Checkpoints: the state file is brought forward, and segments that nobody needs any more go.
+//!
+//! The state comes from where recovery takes it, the old state file and the closed segments, so live state is neither
+//! copied nor held up. The steps, as the failpoints `checkpoint.k…` name them; each acts *before* its step:
+//!
+//! | | step | a crash before it leaves |
+//! |---|---|---|
+//! | K7 K8 K9 | the log rotates: next segment written, synced, in place | the old active segment, or the next one to take its place |
+//! | K1 | fold the closed segments | the old state file and all of the log |
+//! | K2 K3 | write the new state aside, sync it | a file that nobody looks at |
+//! | K4 | the old state file becomes the previous one, by a second name | one state file under two names |
+//! | K5 K6 | the new one takes its place, the directory is synced | the old or the new one, each with the log behind it |
+//! | K10 K11 | segments wholly in the *previous* state file go, the directory is synced | more log than needed |
+//!
+//! Step numbers are those of the fault catalogue; rotation comes first here, so that what is folded is closed.
+
+use std::io;
+
+use protocol::fold::{Fold, Seq};
+
+use crate::disk::Disk;
+use crate::json::log::is_no_space;
+use crate::json::recovery::{Home, Replay};
+use crate::json::state_file;
+use crate::{Error, failpoint};
+
+/// Cuts one checkpoint at the end of the closed segments. Returns its newest record.
+///
+/// # Errors
+/// [`Error`]; if only space is missing (see [`is_for_lack_of_space`]), the store is as good as before.
+pub(crate) fn run<S: Fold, D: Disk>(home: &Home<D>) -> Result<Seq, Error> {
+    step(1)?;
+    let mut replay = Replay::<S, D>::begin(home)?;
+    replay.closed(&home.names.closed_among(&home.list()?))?;
+    let replaced = replay.checkpoint;
+    if replay.state.seq() > replaced {
+        install(home, &replay.state, replaced)?;
+    }
+    Ok(replay.state.seq())
+}
+
+/// Makes `state`, which the log must hold durably, the store's state file in place of the one at `replaced`.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn install<S: Fold, D: Disk>(home: &Home<D>, state: &S, replaced: Seq) -> Result<(), Error> {
+    let names = &home.names;
+    let [aside, second, _] = names.temporary();
+    step(2)?;
+    if let Err(error) = state_file::write(home, &aside, replaced, state) {
+        if is_no_space(&error) {
+            home.remove(&aside)?;
+        }
+        return Err(home.io("write", &aside)(error));
+    }
+    step(4)?;
+    home.remove(&second)?;
+    link(home, &names.state, &second).map_err(home.io("keep", &names.state))?;
+    home.rename(&second, &names.previous)?;
+    step(5)?;
+    home.rename(&aside, &names.state)?;
+    step(6)?;
+    home.sync_dir()?;
+    // If both were one file already, the second name stayed.
+    home.remove(&second)?;
+    collect(home, replaced)
+}
+
+/// A second name for a file, or a copy where the file system knows no such thing.
+fn link<D: Disk>(home: &Home<D>, name: &str, second: &str) -> io::Result<()> {
+    use crate::disk::DiskFile;
+    match home.disk.link(name, second) {
+        Err(error)
+            if error.kind() == io::ErrorKind::Unsupported
+                || error.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            let bytes = home.disk.read(name)?;
+            let mut file = home.disk.create(second)?;
+            file.append(&bytes)?;
+            file.sync()
+        }
+        result => result,
+    }
+}
+
+/// Removes the segments that lie wholly in the previous checkpoint, the oldest first.
+fn collect<D: Disk>(home: &Home<D>, previous: Seq) -> Result<(), Error> {
+    let firsts = home.names.closed_among(&home.list()?);
+    step(10)?;
+    let mut removed = false;
+    for pair in firsts.windows(2) {
+        let [first, next] = pair else {
+            unreachable!("windows of two")
+        };
+        if *next <= previous + 1 {
+            home.remove(&home.names.closed(*first))?;
+            removed = true;
+        }
+    }
+    if removed {
+        step(11)?;
+        home.sync_dir()?;
+    }
+    Ok(())
+}
+
+fn step(k: u8) -> Result<(), Error> {
+    match failpoint::hit_with(|| format!("checkpoint.k{k}")) {
+        Some(fault) => Err(Error::io(
+            format!("failpoint checkpoint.k{k}"),
+            fault.into_error(),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether a checkpoint only has to be tried again when there is more room.
+pub(crate) fn is_for_lack_of_space(error: &Error) -> bool {
+    match error {
+        Error::Io { source, .. } => is_no_space(source),
+        Error::Locked { .. } | Error::Mismatch(_) | Error::Corrupt(_) => false,
+    }
+}

@@ -1,0 +1,239 @@
+//! The active segment: where records are appended, synced, and cut into segments.
+
+use std::io;
+use std::mem;
+
+use protocol::fold::Seq;
+use serde::Serialize;
+
+use crate::disk::{Disk, DiskFile};
+use crate::failpoint::{self, Fault};
+use crate::guard;
+use crate::json::line::{self, FORMAT, Header};
+use crate::json::recovery::Home;
+use crate::{Error, seal};
+
+/// Bytes that may wait in memory for a sync before they are given to the system.
+const BUFFER_LEN_MAX: usize = 256 * 1024;
+
+/// The log's open end.
+pub(crate) struct Log<D: Disk> {
+    home: Home<D>,
+    file: D::File,
+    segment: u64,
+    /// The segment's first record.
+    first: Seq,
+    /// Lines that the system has not been given yet.
+    buffer: Vec<u8>,
+    /// The segment's length, in bytes, `buffer` included.
+    len: u64,
+    /// Over what the system has been given.
+    digest: crc32fast::Hasher,
+    appended: Seq,
+    synced: Seq,
+    /// What the newest mark says, if no record stands behind it.
+    mark: Option<Seq>,
+    /// Bytes appended since the store was opened.
+    bytes: u64,
+    syncs: u64,
+}
+
+impl<D: Disk> Log<D> {
+    /// Goes on with the active segment `file`, which holds `content`, durable and ending with a mark.
+    pub(crate) fn new(home: Home<D>, file: D::File, content: &[u8], header: &Header, last: Seq) -> Log<D> {
+        let mut digest = crc32fast::Hasher::new();
+        digest.update(content);
+        Log {
+            home,
+            file,
+            segment: header.segment,
+            first: header.first,
+            buffer: Vec::with_capacity(BUFFER_LEN_MAX),
+            len: length(content),
+            digest,
+            appended: last,
+            synced: last,
+            mark: Some(last),
+            bytes: 0,
+            syncs: 0,
+        }
+    }
+
+    /// Appends records; nothing is promised before the next sync.
+    pub(crate) fn append<R: Serialize>(&mut self, records: &[(Seq, R)]) -> Result<(), Error> {
+        for (seq, record) in records {
+            assert_eq!(*seq, self.appended + 1, "records are numbered without a gap");
+            let start = self.buffer.len();
+            if self.appended == self.synced && self.mark != Some(self.synced) {
+                line::write_synced(self.synced, &mut self.buffer);
+            }
+            let line = self.buffer.len();
+            line::write_record(*seq, record, &mut self.buffer);
+            self.grow(start);
+            (self.appended, self.mark) = (*seq, None);
+            if failpoint::enabled() {
+                self.maybe_tear(line, &guard::action(record));
+            }
+        }
+        if self.buffer.len() >= BUFFER_LEN_MAX || failpoint::enabled() {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    /// Notes behind the last record how far the log is synced, unless that stands there already.
+    pub(crate) fn write_mark(&mut self) -> Result<(), Error> {
+        if self.needs_mark() {
+            let start = self.buffer.len();
+            line::write_synced(self.synced, &mut self.buffer);
+            self.grow(start);
+            self.mark = Some(self.synced);
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    /// Whether everything is synced, but the log does not say so yet.
+    pub(crate) fn needs_mark(&self) -> bool {
+        self.appended == self.synced && self.mark != Some(self.synced)
+    }
+
+    fn grow(&mut self, start: usize) {
+        let added = length(&self.buffer[start..]);
+        self.len += added;
+        self.bytes += added;
+    }
+
+    /// Gives the system what waits in memory: one write.
+    pub(crate) fn write(&mut self) -> Result<(), Error> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.file
+            .append(&self.buffer)
+            .map_err(self.home.io("append to", &self.home.names.active))?;
+        self.digest.update(&self.buffer);
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Makes everything appended durable.
+    pub(crate) fn sync(&mut self) -> Result<(), Error> {
+        if self.synced == self.appended {
+            return Ok(());
+        }
+        self.write()?;
+        self.sync_file()?;
+        self.synced = self.appended;
+        self.syncs += 1;
+        Ok(())
+    }
+
+    /// Makes also a mark durable that stands behind the last record.
+    pub(crate) fn sync_file(&mut self) -> Result<(), Error> {
+        self.file
+            .sync()
+            .map_err(self.home.io("sync", &self.home.names.active))
+    }
+
+    /// Closes the active segment and begins the next one. `Ok(false)` if the disk has no room for that; nothing has
+    /// changed then.
+    ///
+    /// The next segment is durable under its own name before the active one loses its name, and that is durable before
+    /// the next one gets it: after a crash anywhere there is an active segment, or a next one to take its place.
+    pub(crate) fn rotate(&mut self) -> Result<bool, Error> {
+        assert!(
+            self.synced == self.appended && self.buffer.is_empty(),
+            "only a synced segment can be closed"
+        );
+        assert!(self.appended >= self.first, "a closed segment holds records");
+        let names = self.home.names.clone();
+        let header = Header {
+            segment: self.segment + 1,
+            first: self.appended + 1,
+            previous: String::from_utf8_lossy(&seal::hex(self.digest.clone().finalize())).into_owned(),
+            format: FORMAT,
+            store: self.home.store,
+        };
+        let mut text = Vec::new();
+        line::write_header(&header, &mut text);
+        let file = match self.write_next(&text) {
+            Ok(file) => file,
+            Err(error) if is_no_space(&error) => {
+                log::warn!(
+                    "{}: no room to begin the next segment: {error}",
+                    self.home.disk.display(&names.next)
+                );
+                self.home.remove(&names.next)?;
+                return Ok(false);
+            }
+            Err(error) => return Err(self.home.io("write", &names.next)(error)),
+        };
+        failpoint::check("checkpoint.k9").map_err(|error| Error::io("failpoint checkpoint.k9", error))?;
+        self.home.sync_dir()?;
+        self.home.rename(&names.active, &names.closed(self.first))?;
+        self.home.sync_dir()?;
+        self.home.rename(&names.next, &names.active)?;
+        self.home.sync_dir()?;
+        let last = self.appended;
+        let next = Log::new(self.home.clone(), file, &text, &header, last);
+        let old = mem::replace(self, next);
+        (self.bytes, self.syncs) = (old.bytes, old.syncs);
+        Ok(true)
+    }
+
+    fn write_next(&self, text: &[u8]) -> io::Result<D::File> {
+        failpoint::check("checkpoint.k7")?;
+        let mut file = self.home.disk.create(&self.home.names.next)?;
+        file.append(text)?;
+        failpoint::check("checkpoint.k8")?;
+        file.sync()?;
+        Ok(file)
+    }
+
+    /// Acts out `torn.<action>`: a part of the line that begins at `line` reaches the file, then the process dies.
+    fn maybe_tear(&mut self, line: usize, action: &str) {
+        if let Some(Fault::Torn(len)) = failpoint::hit_with(|| format!("torn.{action}")) {
+            self.buffer.truncate(line + len);
+            self.write().expect("a torn write is a write");
+            failpoint::die();
+        }
+    }
+
+    /// The active segment's length, in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the active segment holds records.
+    pub(crate) fn has_records(&self) -> bool {
+        self.appended >= self.first
+    }
+
+    /// The newest durable record.
+    pub(crate) fn synced(&self) -> Seq {
+        self.synced
+    }
+
+    /// Bytes appended since the store was opened.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Syncs that had something to make durable.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.syncs
+    }
+}
+
+/// Whether an operation failed for lack of space only.
+pub(crate) fn is_no_space(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).expect("memory fits in 64 bits")
+}

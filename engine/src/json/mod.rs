@@ -1,0 +1,124 @@
+//! The json backend: a state file that a person can read, and a JSONL write-ahead log.
+//!
+//! ```text
+//! node_N1_state.json         the checkpoint: balances, and in _meta everything else
+//! node_N1_state.prev.json    the checkpoint before; the log reaches back to it
+//! node_N1_log.1201.jsonl     closed segments, by their first record
+//! node_N1_log.jsonl          the active segment
+//! ```
+//!
+//! [`line`](mod@line) is what a line looks like, [`segment`] how a torn tail is told from corruption, [`recovery`] how the state
+//! comes back, [`log`] how it is kept, [`checkpoint`] how the log is kept short.
+
+mod backend;
+mod by_hand;
+mod checkpoint;
+mod first_start;
+mod line;
+mod log;
+mod names;
+mod recovery;
+mod segment;
+mod state_file;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use protocol::fold::Fold;
+use protocol::id::StoreId;
+
+use crate::disk::{Disk, OsDisk};
+use crate::open::Recovered;
+use crate::{Error, StoreConfig};
+
+pub use backend::Clock;
+
+use backend::{Backend, Checkpointer, Manner};
+use log::Log;
+use names::Names;
+use recovery::Home;
+
+/// Whether a first start could succeed with the files that are there. Changes nothing.
+///
+/// # Errors
+/// See [`first_start::check`].
+pub(crate) fn check_first_start<S: Fold, D: Disk>(
+    disk: &D,
+    config: &StoreConfig,
+    store: StoreId,
+) -> Result<(), Error> {
+    first_start::check::<S, D>(&home(disk, config, store))
+}
+
+/// Opens the json store of `config.owner`, with checkpoints on a thread of their own.
+///
+/// # Errors
+/// [`Error`]; a store that is refused is left as it was.
+pub(crate) fn open<S: Fold>(
+    config: &StoreConfig,
+    store: StoreId,
+    first_start: bool,
+) -> Result<Recovered<S>, Error> {
+    let manner = Manner {
+        checkpointer: Checkpointer::Thread,
+        clock: Arc::new(Instant::now),
+        segment_len_max: config.segment_len_max,
+    };
+    open_in(
+        home(&OsDisk::new(&config.dir), config, store),
+        manner,
+        first_start,
+    )
+}
+
+/// [`open`] on any disk, with checkpoints cut within [`tend`](crate::Engine::tend).
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_on<S: Fold, D: Disk>(
+    disk: &D,
+    config: &StoreConfig,
+    clock: Clock,
+    store: StoreId,
+    first_start: bool,
+) -> Result<Recovered<S>, Error> {
+    let manner = Manner {
+        checkpointer: Checkpointer::Inline,
+        clock,
+        segment_len_max: config.segment_len_max,
+    };
+    open_in(home(disk, config, store), manner, first_start)
+}
+
+fn home<D: Disk>(disk: &D, config: &StoreConfig, store: StoreId) -> Home<D> {
+    Home {
+        disk: disk.clone(),
+        names: Names::new(config.owner),
+        owner: config.owner,
+        store,
+    }
+}
+
+fn open_in<S: Fold, D: Disk>(
+    home: Home<D>,
+    manner: Manner,
+    first_start: bool,
+) -> Result<Recovered<S>, Error> {
+    let adopted = if first_start {
+        first_start::make::<S, D>(&home)?
+    } else {
+        None
+    };
+    let found = recovery::read::<S, D>(&home)?;
+    let (file, bytes) = recovery::settle(&home, &found.active, found.bytes)?;
+    let log = Log::new(
+        home.clone(),
+        file,
+        &bytes,
+        &found.active.header,
+        found.active.last,
+    );
+    let backend = Backend::new(home, log, manner, found.checkpoint, found.behind);
+    let notices = adopted.into_iter().chain(found.notices).collect();
+    Ok((Box::new(backend), found.state, notices))
+}

@@ -1,0 +1,326 @@
+//! The checkpoint: a file that a person can read and a machine can trust.
+//!
+//! ```text
+//! {
+//!   "@world": -1000,
+//!   "A": 1000,
+//!   "_meta": {"format":1,"store":"9f3c","sequence":12,"previous":0,"versions":{"@world":1,"A":1},"entries":[…],"checksum":"xxxxxxxx"}
+//! }
+//! ```
+//!
+//! Balances come first, sorted; everything else the state holds stands in `_meta`. The checksum covers every byte before
+//! its digits, and what follows them is fixed. Written and read in one pass: a million accounts are no exception.
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+
+use protocol::fold::{AccountLine, Fold, Seq};
+use protocol::id::{AccountId, StoreId};
+use protocol::money::Balance;
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::disk::{Disk, DiskFile};
+use crate::json::recovery::Home;
+use crate::seal::{self, Broken};
+use crate::{Error, Owner, failpoint};
+
+const FORMAT: u32 = 1;
+const SUFFIX: &[u8] = b"\"}\n}\n";
+
+/// Bytes written at once.
+const CHUNK: usize = 256 * 1024;
+
+/// A checkpoint that was read.
+#[derive(Debug)]
+pub(crate) struct Checkpoint<S> {
+    pub(crate) state: S,
+    /// The newest record in the checkpoint that this one replaced.
+    pub(crate) previous: Seq,
+}
+
+/// Writes a checkpoint into a new file `name` and syncs the file.
+///
+/// # Errors
+/// Whatever the disk reports.
+pub(crate) fn write<S: Fold, D: Disk>(
+    home: &Home<D>,
+    name: &str,
+    previous: Seq,
+    state: &S,
+) -> io::Result<()> {
+    let mut writer = Writer {
+        file: home.disk.create(name)?,
+        buffer: Vec::with_capacity(CHUNK + 4096),
+        crc: crc32fast::Hasher::new(),
+    };
+    let mut accounts = Vec::new();
+    let mut others = Vec::new();
+    for entry in state.entries() {
+        match S::as_account(&entry) {
+            Some(line) => accounts.push(line),
+            None => others.push(entry),
+        }
+    }
+    accounts.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    writer.buffer.extend_from_slice(b"{\n");
+    for line in &accounts {
+        writer.buffer.extend_from_slice(b"  ");
+        writer.json(&line.id);
+        writer.buffer.extend_from_slice(b": ");
+        writer.json(&line.balance);
+        writer.buffer.extend_from_slice(b",\n");
+        writer.pour(CHUNK)?;
+    }
+    let (store, sequence) = (home.store, state.seq());
+    let opening = format!(
+        "  \"_meta\": {{\"format\":{FORMAT},\"store\":\"{store}\",\"sequence\":{sequence},\"previous\":{previous},\"versions\":{{"
+    );
+    writer.buffer.extend_from_slice(opening.as_bytes());
+    for (index, line) in accounts.iter().enumerate() {
+        writer.comma(index);
+        writer.json(&line.id);
+        writer.buffer.push(b':');
+        writer.json(&line.version);
+        writer.pour(CHUNK)?;
+    }
+    writer.buffer.extend_from_slice(b"},\"entries\":[");
+    for (index, entry) in others.iter().enumerate() {
+        writer.comma(index);
+        writer.json(entry);
+        writer.pour(CHUNK)?;
+    }
+    writer.buffer.extend_from_slice(b"],");
+    writer.buffer.extend_from_slice(seal::MEMBER);
+    writer.pour(0)?;
+    let digits = seal::hex(writer.crc.finalize());
+    writer.file.append(&[&digits, SUFFIX].concat())?;
+    failpoint::check("checkpoint.k3")?;
+    writer.file.sync()
+}
+
+struct Writer<F> {
+    file: F,
+    buffer: Vec<u8>,
+    crc: crc32fast::Hasher,
+}
+
+impl<F: DiskFile> Writer<F> {
+    fn json<T: Serialize>(&mut self, value: &T) {
+        serde_json::to_writer(&mut self.buffer, value).expect("entries are JSON, and memory takes them");
+    }
+
+    fn comma(&mut self, index: usize) {
+        if index > 0 {
+            self.buffer.push(b',');
+        }
+    }
+
+    /// Empties the buffer into the file once it holds `at_least` bytes.
+    fn pour(&mut self, at_least: usize) -> io::Result<()> {
+        if self.buffer.len() >= at_least {
+            self.crc.update(&self.buffer);
+            self.file.append(&self.buffer)?;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Reads the checkpoint in `bytes`.
+///
+/// # Errors
+/// [`Error::Corrupt`] if it is not one that this store wrote, with what to do about it.
+pub(crate) fn read<S: Fold, D: Disk>(home: &Home<D>, bytes: &[u8]) -> Result<Checkpoint<S>, Error> {
+    seal::check(bytes, SUFFIX).map_err(|broken| Error::Corrupt(refusal(home, bytes, &broken)))?;
+    parse(home.store, bytes).map_err(|why| {
+        Error::Corrupt(format!(
+            "{}: {why}. Nothing was changed. Restore the data directory from a backup",
+            home.disk.display(&home.names.state)
+        ))
+    })
+}
+
+/// Whether `bytes` is a whole checkpoint, of whichever store.
+pub(crate) fn is_whole(bytes: &[u8]) -> bool {
+    seal::check(bytes, SUFFIX).is_ok()
+}
+
+fn refusal<D: Disk>(home: &Home<D>, bytes: &[u8], broken: &Broken) -> String {
+    let (state, previous) = (
+        home.disk.display(&home.names.state),
+        home.disk.display(&home.names.previous),
+    );
+    let undo = format!("copy {previous} over it (the log still holds everything since) and start again");
+    let is_json = serde_json::from_slice::<de::IgnoredAny>(bytes).is_ok();
+    match home.owner {
+        Owner::Node(node) if is_json => format!(
+            "{state} is not as this store wrote it ({broken}): it looks edited by hand. No money moved, nothing was \
+             changed. Undo the edit: {undo}. Then move money with a command: twopence deposit {node}/A 100, or twopence \
+             transfer {node}/A {node}/B 10"
+        ),
+        Owner::Node(_) | Owner::Coordinator => {
+            format!("{state} is damaged: {broken}. Nothing was changed. To repair it, {undo}")
+        }
+    }
+}
+
+fn parse<S: Fold>(store: StoreId, bytes: &[u8]) -> Result<Checkpoint<S>, String> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let file: File<S::Entry> = json
+        .deserialize_map(FileVisitor(PhantomData))
+        .map_err(|error| error.to_string())?;
+    json.end().map_err(|error| error.to_string())?;
+    let File { accounts, meta } = file;
+    if meta.format != FORMAT {
+        return Err(format!(
+            "it has format {}, this program knows {FORMAT}",
+            meta.format
+        ));
+    }
+    if meta.store != store {
+        return Err(format!(
+            "it belongs to store {}, this is store {store}",
+            meta.store
+        ));
+    }
+    let Ascending(versions) = meta.versions;
+    if accounts.len() != versions.len()
+        || accounts
+            .iter()
+            .zip(&versions)
+            .any(|(account, version)| account.0 != version.0)
+    {
+        return Err("its balances and versions are not of the same accounts".to_owned());
+    }
+    let lines = accounts
+        .into_iter()
+        .zip(versions)
+        .map(|((id, balance), (_, version))| AccountLine { id, balance, version });
+    let mut homeless = None;
+    let accounts = lines.filter_map(|line| {
+        let id = line.id.clone();
+        let entry = S::from_account(line);
+        if entry.is_none() {
+            homeless = Some(id);
+        }
+        entry
+    });
+    let state = S::restore(meta.sequence, &mut accounts.chain(meta.entries))?;
+    match homeless {
+        Some(id) => Err(format!("it names account {id} in a store that keeps no accounts")),
+        None => Ok(Checkpoint {
+            state,
+            previous: meta.previous,
+        }),
+    }
+}
+
+struct File<E> {
+    accounts: Vec<(AccountId, Balance)>,
+    meta: Meta<E>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, bound = "E: Deserialize<'de>")]
+struct Meta<E> {
+    format: u32,
+    store: StoreId,
+    sequence: Seq,
+    previous: Seq,
+    versions: Ascending,
+    entries: Vec<E>,
+    #[serde(rename = "checksum")]
+    _checksum: String,
+}
+
+/// A map whose keys ascend, so that none occurs twice.
+struct Ascending(Vec<(AccountId, u64)>);
+
+fn push_ascending<T, E: de::Error>(list: &mut Vec<(AccountId, T)>, id: AccountId, value: T) -> Result<(), E> {
+    if list.last().is_some_and(|(last, _)| *last >= id) {
+        return Err(E::custom(format_args!("account {id} is out of order")));
+    }
+    list.push((id, value));
+    Ok(())
+}
+
+impl<'de> Deserialize<'de> for Ascending {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Ascending, D::Error> {
+        struct MapVisitor;
+
+        impl<'de> Visitor<'de> for MapVisitor {
+            type Value = Ascending;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of accounts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ascending, A::Error> {
+                let mut list = Vec::new();
+                while let Some((id, value)) = map.next_entry()? {
+                    push_ascending(&mut list, id, value)?;
+                }
+                Ok(Ascending(list))
+            }
+        }
+
+        deserializer.deserialize_map(MapVisitor)
+    }
+}
+
+enum Key {
+    Account(AccountId),
+    Meta,
+}
+
+struct KeySeed;
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = Key;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an account id or _meta")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Key, E> {
+        if text == "_meta" {
+            return Ok(Key::Meta);
+        }
+        // Through serde, which knows the one account that users cannot name.
+        AccountId::deserialize(de::value::StrDeserializer::new(text)).map(Key::Account)
+    }
+}
+
+struct FileVisitor<E>(PhantomData<E>);
+
+impl<'de, E: Deserialize<'de>> Visitor<'de> for FileVisitor<E> {
+    type Value = File<E>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("balances and _meta")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<File<E>, A::Error> {
+        let mut accounts = Vec::new();
+        let mut meta = None;
+        while let Some(key) = map.next_key_seed(KeySeed)? {
+            match key {
+                Key::Account(id) => push_ascending(&mut accounts, id, map.next_value()?)?,
+                Key::Meta if meta.is_none() => meta = Some(map.next_value()?),
+                Key::Meta => return Err(de::Error::duplicate_field("_meta")),
+            }
+        }
+        let meta = meta.ok_or_else(|| de::Error::missing_field("_meta"))?;
+        Ok(File { accounts, meta })
+    }
+}

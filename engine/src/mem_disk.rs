@@ -1,0 +1,469 @@
+//! A disk that forgets what was not synced, for tests and the simulator.
+//!
+//! Per file it keeps the bytes and the appends that no sync has covered; per directory the names and the changes that no
+//! directory sync has covered. [`MemDisk::crash`] makes the disk that a power cut would leave: the caller chooses the
+//! fate of each pending operation, data and names independently. Errors can be injected at the n-th operation.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::disk::{Disk, DiskFile};
+use crate::failpoint::Fault;
+
+/// What a crash makes of one pending operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It happened.
+    Keep,
+    /// It did not happen. An append that was dropped before one that was kept leaves zeros.
+    Drop,
+    /// Only that many bytes of an append happened. A name is dropped.
+    Torn(usize),
+    /// An append grew the file, but left zeros. A name is dropped.
+    Zeros,
+}
+
+/// An operation that no sync has covered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pending {
+    /// An append of that many bytes.
+    Append(usize),
+    /// A name that was given, moved or removed.
+    Name,
+}
+
+/// A directory in memory. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct MemDisk {
+    inner: Arc<Mutex<Inner>>,
+}
+
+/// A file of [`MemDisk`].
+#[derive(Debug)]
+pub struct MemFile {
+    disk: MemDisk,
+    inode: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Inner {
+    inodes: Vec<Inode>,
+    /// As the process sees them.
+    names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
+    name_changes: Vec<NameChange>,
+    /// Operations so far.
+    operations: u64,
+    inject: Option<Injection>,
+    /// Bytes that all files together may have.
+    capacity: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Inode {
+    content: Vec<u8>,
+    pending: Vec<Append>,
+}
+
+#[derive(Clone, Debug)]
+struct Append {
+    start: usize,
+    end: usize,
+    /// A sync failed over it: the system believes it clean, so that no later sync writes it.
+    lost: bool,
+}
+
+#[derive(Clone, Debug)]
+enum NameChange {
+    Give { name: String, inode: usize },
+    Move { from: String, to: String, inode: usize },
+    Remove { name: String, inode: usize },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Injection {
+    at: u64,
+    fault: Fault,
+    for_ever: bool,
+}
+
+impl MemDisk {
+    /// An empty directory.
+    pub fn new() -> MemDisk {
+        MemDisk::default()
+    }
+
+    /// Operations so far, reads included.
+    pub fn operations(&self) -> u64 {
+        self.lock().operations
+    }
+
+    /// Lets the operation after the next `n` fail, once. A failing append writes half of its bytes; a failing sync makes
+    /// nothing durable, and no later sync makes up for it.
+    pub fn fail_after(&self, n: u64, fault: Fault) {
+        let mut inner = self.lock();
+        let at = inner.operations + n;
+        inner.inject = Some(Injection {
+            at,
+            fault,
+            for_ever: false,
+        });
+    }
+
+    /// Lets the process die in the operation after the next `n`: that one may or may not happen, nothing after it does.
+    pub fn stop_after(&self, n: u64) {
+        let mut inner = self.lock();
+        let at = inner.operations + n;
+        inner.inject = Some(Injection {
+            at,
+            fault: Fault::Broken,
+            for_ever: true,
+        });
+    }
+
+    /// Limits what all files together may hold, in bytes.
+    pub fn set_capacity(&self, capacity: Option<u64>) {
+        self.lock().capacity = capacity;
+    }
+
+    /// The disk after a power cut, as `fate` decides for each pending operation. This one stays as it is.
+    pub fn crash(&self, fate: &mut dyn FnMut(Pending) -> Fate) -> MemDisk {
+        let inner = self.lock();
+        let mut names = inner.durable_names.clone();
+        for change in &inner.name_changes {
+            if fate(Pending::Name) == Fate::Keep {
+                change.apply(&mut names);
+            }
+        }
+        let inodes = inner.inodes.iter().map(|inode| inode.crash(fate)).collect();
+        let after = Inner {
+            inodes,
+            durable_names: names.clone(),
+            names,
+            capacity: inner.capacity,
+            ..Inner::default()
+        };
+        MemDisk {
+            inner: Arc::new(Mutex::new(after)),
+        }
+    }
+
+    /// Puts a file there, durable, whatever was there before.
+    pub fn put(&self, name: &str, content: &[u8]) {
+        let mut inner = self.lock();
+        inner.inodes.push(Inode {
+            content: content.to_vec(),
+            pending: Vec::new(),
+        });
+        let inode = inner.inodes.len() - 1;
+        inner.names.insert(name.to_owned(), inode);
+        inner.durable_names.insert(name.to_owned(), inode);
+    }
+
+    /// A copy that shares nothing with this one.
+    pub fn snapshot(&self) -> MemDisk {
+        MemDisk {
+            inner: Arc::new(Mutex::new(self.lock().clone())),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts an operation that reads or changes names at once; a process that dies in it has done nothing.
+    fn operate(&self) -> io::Result<MutexGuard<'_, Inner>> {
+        let mut inner = self.lock();
+        inner.step()?;
+        Ok(inner)
+    }
+}
+
+impl Inner {
+    fn step(&mut self) -> io::Result<()> {
+        let this = self.operations;
+        self.operations += 1;
+        match self.inject {
+            Some(Injection { at, fault, for_ever }) if this == at || (for_ever && this > at) => {
+                Err(fault.into_error())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn dies_now(&self) -> bool {
+        self.inject
+            .is_some_and(|inject| inject.for_ever && inject.at + 1 == self.operations)
+    }
+
+    fn inode(&self, name: &str) -> io::Result<usize> {
+        self.names
+            .get(name)
+            .copied()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn change(&mut self, change: NameChange) {
+        change.apply(&mut self.names);
+        self.name_changes.push(change);
+    }
+
+    fn used(&self) -> u64 {
+        let lens = self.names.values().map(|&inode| self.inodes[inode].content.len());
+        u64::try_from(lens.sum::<usize>()).expect("memory fits in 64 bits")
+    }
+}
+
+impl Inode {
+    fn crash(&self, fate: &mut dyn FnMut(Pending) -> Fate) -> Inode {
+        let durable = self
+            .pending
+            .first()
+            .map_or(self.content.len(), |append| append.start);
+        let mut content = self.content[..durable].to_vec();
+        for append in &self.pending {
+            let bytes = &self.content[append.start..append.end];
+            let kept = match fate(Pending::Append(bytes.len())) {
+                Fate::Keep => bytes.len(),
+                Fate::Drop => continue,
+                Fate::Torn(len) => len.min(bytes.len()),
+                Fate::Zeros => {
+                    content.resize(append.end, 0);
+                    continue;
+                }
+            };
+            content.resize(append.start, 0);
+            content.extend_from_slice(&bytes[..kept]);
+        }
+        Inode {
+            content,
+            pending: Vec::new(),
+        }
+    }
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut BTreeMap<String, usize>) {
+        match self {
+            NameChange::Give { name, inode } => {
+                names.insert(name.clone(), *inode);
+            }
+            NameChange::Move { from, to, inode } => {
+                if names.get(from) == Some(inode) {
+                    names.remove(from);
+                }
+                names.insert(to.clone(), *inode);
+            }
+            NameChange::Remove { name, inode } => {
+                if names.get(name) == Some(inode) {
+                    names.remove(name);
+                }
+            }
+        }
+    }
+}
+
+impl Disk for MemDisk {
+    type File = MemFile;
+
+    fn create(&self, name: &str) -> io::Result<MemFile> {
+        let mut inner = self.operate()?;
+        inner.inodes.push(Inode::default());
+        let inode = inner.inodes.len() - 1;
+        inner.change(NameChange::Give {
+            name: name.to_owned(),
+            inode,
+        });
+        Ok(MemFile {
+            disk: self.clone(),
+            inode,
+        })
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let inner = self.operate()?;
+        let inode = inner.inode(name)?;
+        Ok(inner.inodes[inode].content.clone())
+    }
+
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        Ok(self.operate()?.names.contains_key(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut inner = self.lock();
+        let stepped = inner.step();
+        if stepped.is_ok() || inner.dies_now() {
+            let inode = inner.inode(from)?;
+            // As POSIX has it: two names of one file stay as they are.
+            if inner.names.get(to) != Some(&inode) {
+                inner.change(NameChange::Move {
+                    from: from.to_owned(),
+                    to: to.to_owned(),
+                    inode,
+                });
+            }
+        }
+        stepped
+    }
+
+    fn link(&self, name: &str, link: &str) -> io::Result<()> {
+        let mut inner = self.operate()?;
+        let inode = inner.inode(name)?;
+        if inner.names.contains_key(link) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        inner.change(NameChange::Give {
+            name: link.to_owned(),
+            inode,
+        });
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut inner = self.lock();
+        let stepped = inner.step();
+        if stepped.is_ok() || inner.dies_now() {
+            let inode = inner.inode(name)?;
+            inner.change(NameChange::Remove {
+                name: name.to_owned(),
+                inode,
+            });
+        }
+        stepped
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.operate()?.names.keys().cloned().collect())
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        let mut inner = self.operate()?;
+        for change in std::mem::take(&mut inner.name_changes) {
+            change.apply(&mut inner.durable_names);
+        }
+        Ok(())
+    }
+
+    fn free_space(&self) -> io::Result<u64> {
+        let inner = self.operate()?;
+        Ok(inner
+            .capacity
+            .map_or(u64::MAX, |capacity| capacity.saturating_sub(inner.used())))
+    }
+
+    fn display(&self, name: &str) -> String {
+        name.to_owned()
+    }
+}
+
+impl DiskFile for MemFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut inner = self.disk.lock();
+        let mut result = inner.step();
+        let room = inner
+            .capacity
+            .map_or(u64::MAX, |capacity| capacity.saturating_sub(inner.used()));
+        let fits = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        let written = if result.is_ok() {
+            fits
+        } else if inner.dies_now() {
+            bytes.len()
+        } else {
+            bytes.len() / 2
+        };
+        if result.is_ok() && fits < bytes.len() {
+            result = Err(Fault::NoSpace.into_error());
+        }
+        let inode = &mut inner.inodes[self.inode];
+        let start = inode.content.len();
+        inode.content.extend_from_slice(&bytes[..written]);
+        inode.pending.push(Append {
+            start,
+            end: start + written,
+            lost: false,
+        });
+        result
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let mut inner = self.disk.lock();
+        let result = inner.step();
+        let pending = &mut inner.inodes[self.inode].pending;
+        match &result {
+            Ok(()) => {
+                // Whatever comes before the first lost append is durable; what follows is, too, but stays listed with it,
+                // so that a crash may still tear the file there.
+                let keep = pending
+                    .iter()
+                    .position(|append| append.lost)
+                    .unwrap_or(pending.len());
+                pending.drain(..keep);
+            }
+            Err(_) => pending.iter_mut().for_each(|append| append.lost = true),
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(disk: &MemDisk) -> MemFile {
+        let mut file = disk.create("a").unwrap();
+        file.append(b"one").unwrap();
+        file.sync().unwrap();
+        disk.sync_dir().unwrap();
+        file.append(b"two").unwrap();
+        file.append(b"three").unwrap();
+        file
+    }
+
+    #[test]
+    fn only_what_was_synced_is_sure_to_survive() {
+        let disk = MemDisk::new();
+        let _file = written(&disk);
+        let content = |fates: &[Fate]| {
+            let mut fates = fates.iter();
+            disk.crash(&mut |_| *fates.next().unwrap()).read("a").unwrap()
+        };
+        assert_eq!(content(&[Fate::Drop, Fate::Drop]), b"one");
+        assert_eq!(content(&[Fate::Keep, Fate::Torn(2)]), b"onetwoth");
+        assert_eq!(content(&[Fate::Drop, Fate::Keep]), b"one\0\0\0three");
+        assert_eq!(content(&[Fate::Keep, Fate::Zeros]), b"onetwo\0\0\0\0\0");
+    }
+
+    #[test]
+    fn a_failed_sync_is_not_made_up_for_by_the_next() {
+        let disk = MemDisk::new();
+        let mut file = written(&disk);
+        disk.fail_after(0, Fault::Broken);
+        file.sync().unwrap_err();
+        file.sync().unwrap();
+        assert_eq!(disk.crash(&mut |_| Fate::Drop).read("a").unwrap(), b"one");
+    }
+
+    #[test]
+    fn names_are_durable_only_with_their_directory() {
+        let disk = MemDisk::new();
+        let _file = written(&disk);
+        disk.link("a", "b").unwrap();
+        disk.rename("a", "c").unwrap();
+        assert_eq!(disk.crash(&mut |_| Fate::Drop).list().unwrap(), ["a"]);
+        assert_eq!(disk.crash(&mut |_| Fate::Keep).list().unwrap(), ["b", "c"]);
+        disk.sync_dir().unwrap();
+        assert_eq!(disk.crash(&mut |_| Fate::Drop).list().unwrap(), ["b", "c"]);
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_fits() {
+        let disk = MemDisk::new();
+        disk.set_capacity(Some(5));
+        let mut file = disk.create("a").unwrap();
+        assert!(file.append(b"1234567").is_err());
+        assert_eq!(disk.read("a").unwrap(), b"12345");
+        assert_eq!(disk.free_space().unwrap(), 0);
+    }
+}
