@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::ExitStatus;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -125,11 +126,7 @@ impl Cluster {
     /// # Panics
     /// If the cluster has no such process. So do all functions that take a [`Target`].
     pub fn address(&self, target: Target) -> String {
-        let port = self
-            .ports
-            .get(&target)
-            .unwrap_or_else(|| panic!("no {} in this cluster", name(target)));
-        format!("127.0.0.1:{port}")
+        format!("127.0.0.1:{}", self.port(target))
     }
 
     /// How a client of this cluster is configured.
@@ -288,8 +285,14 @@ impl Cluster {
                 }
             }
             let Some(missing) = missing else {
+                for target in running {
+                    self.process_mut(target).ready = true;
+                }
                 return Ok(());
             };
+            if self.config.interrupt.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
             if began.elapsed() >= READY_PATIENCE {
                 return Err(Error::TooSlow {
                     what: "the start of the cluster".to_owned(),
@@ -299,6 +302,17 @@ impl Cluster {
             }
             thread::sleep(POLL);
         }
+    }
+
+    /// Whether a process runs and has got as far as listening.
+    pub fn is_listening(&mut self, target: Target) -> bool {
+        let port = self.port(target);
+        let process = self.process_mut(target);
+        if process.poll().is_none() && process.pid().is_some() && !process.ready {
+            process.ready =
+                TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() && process.poll().is_none();
+        }
+        process.pid().is_some() && process.ready
     }
 
     /// Waits for a process to end, at most so long.
@@ -359,6 +373,13 @@ impl Cluster {
             .iter()
             .find(|target| !listens(target))
             .map(|target| format!("{} does not listen", name(*target)))
+    }
+
+    fn port(&self, target: Target) -> u16 {
+        *self
+            .ports
+            .get(&target)
+            .unwrap_or_else(|| panic!("no {} in this cluster", name(target)))
     }
 
     fn process(&self, target: Target) -> &Process {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use protocol::id::{ClusterName, NodeId};
 
@@ -35,6 +36,8 @@ pub struct ClusterConfig {
     pub node_args: Vec<String>,
     /// More arguments for the coordinator.
     pub coordinator_args: Vec<String>,
+    /// Set from elsewhere to end a wait for readiness with [`crate::Error::Interrupted`].
+    pub interrupt: Arc<AtomicBool>,
 }
 
 impl ClusterConfig {
@@ -58,6 +61,7 @@ impl ClusterConfig {
             prepare_timeout_ms: 2000,
             node_args: Vec::new(),
             coordinator_args: Vec::new(),
+            interrupt: Arc::default(),
         }
     }
 

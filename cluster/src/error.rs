@@ -25,6 +25,8 @@ pub enum Error {
         /// What was seen last.
         seen: String,
     },
+    /// [`crate::ClusterConfig::interrupt`] was set.
+    Interrupted,
     /// A process was to be told something, and it does not run.
     NotRunning(String),
 }
@@ -96,6 +98,7 @@ impl fmt::Display for Error {
                     waited.as_secs_f32()
                 )
             }
+            Error::Interrupted => f.write_str("interrupted"),
             Error::NotRunning(name) => write!(f, "{name} does not run"),
         }
     }
@@ -109,6 +112,7 @@ impl std::error::Error for Error {
             | Error::PortInUse(_)
             | Error::Exited(_)
             | Error::TooSlow { .. }
+            | Error::Interrupted
             | Error::NotRunning(_) => None,
         }
     }
