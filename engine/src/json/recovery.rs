@@ -59,13 +59,15 @@ impl<D: Disk> Home<D> {
 
     /// The content of a file that must be there.
     fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
-        self.disk.read(name).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Error::Corrupt(format!(
+        self.disk.read(name).map_err(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                return self.io("read", name)(error);
+            }
+            Error::Corrupt(format!(
                 "{} is missing, but this store has been started before. Nothing was changed. Restore the data directory \
                  from a backup",
                 self.disk.display(name)
-            )),
-            _ => self.io("read", name)(error),
+            ))
         })
     }
 }

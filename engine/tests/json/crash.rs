@@ -1,0 +1,236 @@
+//! Power cuts and failing disks at every operation of a run that rotates, checkpoints and collects.
+
+use engine::failpoint::Fault;
+use engine::{Error, Fate, MemDisk, Pending};
+use protocol::fold::{Fold, Seq};
+
+use crate::bank::{Bank, Random, open_mem, states, step};
+
+const STEPS: u64 = 45;
+
+/// Opens the store and goes on until `STEPS` steps are done, syncing every second one. Says up to where the store
+/// promised durability, whatever happened then.
+fn run(disk: &MemDisk) -> (Seq, Result<(), Error>) {
+    let mut promised = 0;
+    let mut go = || {
+        let mut opened = open_mem(disk)?;
+        let mut bank = opened.state;
+        // Nothing may be relied upon before the store is open; from then on all of it.
+        promised = bank.seq();
+        let done = states(STEPS)
+            .iter()
+            .position(|state| *state == bank)
+            .expect("a legal state");
+        let begun = (0..=STEPS)
+            .find(|&steps| states(steps).len() > done)
+            .expect("a legal state");
+        // A crash may have cut a step in two; records here are independent, so go on behind it.
+        for at in begun..STEPS {
+            if states(at).len() - 1 != usize::try_from(bank.seq()).unwrap() {
+                break;
+            }
+            step(&mut *opened.engine, &mut bank, at)?;
+            if at % 2 == 0 {
+                opened.engine.sync()?;
+                promised = opened.engine.synced();
+            }
+            opened.engine.tend()?;
+            if at % 7 == 0 {
+                opened.engine.tend()?;
+                opened.engine.tend()?;
+            }
+        }
+        let synced = opened.engine.synced();
+        opened.engine.close(&bank)?;
+        promised = promised.max(synced).max(bank.seq());
+        Ok(())
+    };
+    let result = go();
+    (promised, result)
+}
+
+/// How a crash treats what was pending.
+fn fates(choice: u64, seed: u64) -> impl FnMut(Pending) -> Fate {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    move |pending| match (choice, pending) {
+        (0, _) => Fate::Drop,
+        (1, _) => Fate::Keep,
+        (2, Pending::Append(len)) => {
+            Fate::Torn(usize::try_from(random.below(u64::try_from(len).unwrap() + 1)).unwrap())
+        }
+        (3, Pending::Append(_)) => Fate::Zeros,
+        (2 | 3, Pending::Name) => Fate::Keep,
+        (_, Pending::Append(len)) => match random.below(4) {
+            0 => Fate::Drop,
+            1 => Fate::Keep,
+            2 => Fate::Torn(usize::try_from(random.below(u64::try_from(len).unwrap() + 1)).unwrap()),
+            _ => Fate::Zeros,
+        },
+        (_, Pending::Name) if random.below(2) == 0 => Fate::Drop,
+        (_, Pending::Name) => Fate::Keep,
+    }
+}
+
+fn check(after: &MemDisk, promised: Seq, legal: &[Bank], what: &str) -> Bank {
+    let found = open_mem(after)
+        .unwrap_or_else(|error| panic!("{what}: {error}"))
+        .state;
+    assert!(
+        found.seq() >= promised,
+        "{what}: {promised} was promised, {} is there",
+        found.seq()
+    );
+    assert!(legal.contains(&found), "{what}: not a state that ever was");
+    found
+}
+
+#[test]
+fn the_scenario_rotates_checkpoints_and_collects() {
+    let disk = MemDisk::new();
+    let (promised, result) = run(&disk);
+    result.unwrap();
+    assert_eq!(promised, states(STEPS).last().unwrap().seq());
+    let names = engine::Disk::list(&disk).unwrap();
+    let closed = names
+        .iter()
+        .filter(|name| name.starts_with("node_N1_log.") && *name != "node_N1_log.jsonl");
+    assert!(names.contains(&"node_N1_state.prev.json".to_owned()));
+    assert!((1..4).contains(&closed.count()), "{names:?}");
+    assert!(!names.contains(&"node_N1_log.1.jsonl".to_owned()), "{names:?}");
+    let state = engine::Disk::read(&disk, "node_N1_state.json").unwrap();
+    let state = String::from_utf8(state).unwrap();
+    assert!(
+        state.starts_with("{\n  \"@world\": -") && state.ends_with("\"}\n}\n"),
+        "{state}"
+    );
+}
+
+#[test]
+fn a_power_cut_at_any_operation_leaves_what_was_promised() {
+    let legal = states(STEPS);
+    let (mut states_seen, mut n) = (std::collections::BTreeSet::new(), 0);
+    loop {
+        let disk = MemDisk::new();
+        disk.stop_after(n);
+        let (promised, result) = run(&disk);
+        for choice in 0..12 {
+            let after = disk.crash(&mut fates(choice, n * 100 + choice));
+            let what = format!("stopped after {n} operations, choice {choice}");
+            states_seen.insert(check(&after, promised, &legal, &what).seq());
+        }
+        if result.is_ok() {
+            break;
+        }
+        n += 1;
+    }
+    assert!(n > 200, "only {n} operations: the scenario has become too small");
+    assert!(
+        states_seen.len() > 30,
+        "only {states_seen:?}: the crashes hit nothing"
+    );
+}
+
+#[test]
+fn a_power_cut_during_recovery_loses_nothing_either() {
+    let legal = states(STEPS);
+    let disk = MemDisk::new();
+    disk.stop_after(230);
+    let (promised, _) = run(&disk);
+    for choice in 0..6 {
+        let crashed = disk.crash(&mut fates(choice, 77));
+        let whole = check(&crashed.snapshot(), promised, &legal, "recovered at once").seq();
+        let mut n = 0;
+        loop {
+            let second = crashed.snapshot();
+            second.stop_after(n);
+            let recovered = open_mem(&second).is_ok();
+            for choice in 0..12 {
+                let third = second.crash(&mut fates(choice, n * 100 + choice));
+                let what = format!("recovery stopped after {n} operations, choice {choice}");
+                let found = check(&third, promised, &legal, &what).seq();
+                assert!(
+                    !recovered || found == whole,
+                    "{what}: what recovery served must stay"
+                );
+            }
+            if recovered {
+                break;
+            }
+            n += 1;
+        }
+        assert!(n > 5);
+    }
+}
+
+#[test]
+fn a_failing_operation_is_an_error_and_costs_nothing_that_was_promised() {
+    let legal = states(STEPS);
+    let whole = MemDisk::new();
+    run(&whole).1.unwrap();
+    let operations = whole.operations();
+    for fault in [Fault::NoSpace, Fault::Broken] {
+        let mut failed = 0;
+        for n in 0..operations {
+            let disk = MemDisk::new();
+            disk.fail_after(n, fault);
+            let (promised, result) = run(&disk);
+            failed += u64::from(result.is_err());
+            for choice in 0..4 {
+                let after = disk.crash(&mut fates(choice, n));
+                check(
+                    &after,
+                    promised,
+                    &legal,
+                    &format!("{fault:?} at operation {n}, choice {choice}"),
+                );
+            }
+        }
+        // A checkpoint without room is only put off.
+        assert!(
+            failed > operations / 3,
+            "{fault:?}: only {failed} of {operations} runs failed"
+        );
+    }
+}
+
+#[test]
+fn after_a_failed_sync_the_store_takes_nothing_more() {
+    let disk = MemDisk::new();
+    let mut opened = open_mem(&disk).unwrap();
+    let mut bank = opened.state;
+    step(&mut *opened.engine, &mut bank, 0).unwrap();
+    disk.fail_after(1, Fault::Broken);
+    opened.engine.sync().unwrap_err();
+    opened.engine.sync().unwrap_err();
+    step(&mut *opened.engine, &mut bank, 1).unwrap_err();
+    opened.engine.tend().unwrap_err();
+    assert!(!opened.engine.has_room(0));
+    opened.engine.close(&bank).unwrap_err();
+}
+
+#[test]
+fn on_a_full_disk_the_log_goes_on_within_its_reserve_and_new_promises_are_refused() {
+    let disk = MemDisk::new();
+    disk.set_capacity(Some(140 * 1024));
+    let mut opened = open_mem(&disk).unwrap();
+    let mut bank = opened.state;
+    let mut at = 0;
+    while opened.engine.has_room(4) {
+        step(&mut *opened.engine, &mut bank, at).unwrap();
+        opened.engine.sync().unwrap();
+        // Never tended: the segment grows into its reserve.
+        at += 1;
+    }
+    assert!(at > 10, "there was room for {at} steps");
+    let promised = (0..4)
+        .map(|more| step(&mut *opened.engine, &mut bank, at + more).unwrap())
+        .count();
+    opened.engine.sync().unwrap();
+    drop(opened.engine);
+    assert_eq!(promised, 4);
+    assert_eq!(
+        open_mem(&disk).unwrap().state,
+        bank,
+        "recovery has room for its copy"
+    );
+}

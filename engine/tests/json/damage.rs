@@ -1,0 +1,164 @@
+//! Every single bit, and every place to cut: refused, or provably harmless, and never a panic.
+
+use engine::{Disk, Error, MemDisk};
+use protocol::fold::Fold;
+
+use crate::bank::{Bank, open_mem, states, step};
+
+const LOG: &str = "node_N1_log.jsonl";
+
+/// A store of a few steps that was left without closing it, with its last mark written.
+fn sample(steps: u64) -> (MemDisk, Bank) {
+    let disk = MemDisk::new();
+    let mut opened = open_mem(&disk).unwrap();
+    let mut bank = opened.state;
+    for at in 0..steps {
+        step(&mut *opened.engine, &mut bank, at).unwrap();
+        opened.engine.sync().unwrap();
+    }
+    (disk, bank)
+}
+
+fn flipped(good: &[u8], bit: usize) -> Vec<u8> {
+    let mut bad = good.to_vec();
+    bad[bit / 8] ^= 1 << (bit % 8);
+    bad
+}
+
+#[test]
+fn every_flipped_bit_of_the_log_is_refused_or_costs_only_what_no_mark_covers() {
+    let (disk, bank) = sample(14);
+    let good = disk.read(LOG).unwrap();
+    assert!(good.len() > 2000, "{} bytes are too few", good.len());
+    let last_mark = String::from_utf8_lossy(&good).rfind("\n{\"crc\":\"").unwrap();
+    let text = String::from_utf8_lossy(&good[..last_mark]).into_owned();
+    let mark = text.rfind("\"synced\":").unwrap();
+    let covered = text[..mark].rfind('\n').unwrap() + 1;
+    let legal = states(14);
+    for bit in 0..good.len() * 8 {
+        let damaged = disk.snapshot();
+        damaged.put(LOG, &flipped(&good, bit));
+        match open_mem(&damaged) {
+            Err(Error::Corrupt(text)) => assert!(
+                bit / 8 < covered && text.contains("node_N1_log.jsonl: line "),
+                "{text}"
+            ),
+            Err(error) => panic!("bit {bit}: {error}"),
+            Ok(opened) => {
+                assert!(
+                    bit / 8 >= covered,
+                    "bit {bit} of {covered} covered bytes went unnoticed"
+                );
+                assert_eq!(opened.notices.len(), 1, "bit {bit}");
+                assert!(legal.contains(&opened.state) && opened.state.seq() < bank.seq());
+            }
+        }
+    }
+}
+
+#[test]
+fn once_the_log_has_been_idle_no_record_can_be_damaged_unnoticed() {
+    let (disk, bank) = sample(3);
+    let mut opened = open_mem(&disk).unwrap();
+    let mut bank = bank;
+    step(&mut *opened.engine, &mut bank, 3).unwrap();
+    opened.engine.sync().unwrap();
+    let before = disk.read(LOG).unwrap().len();
+    assert!(opened.engine.tend().unwrap().is_some(), "the mark is pending");
+    let covered = disk.read(LOG).unwrap().len();
+    assert_eq!(covered, before, "not idle for long enough yet");
+    while opened.engine.tend().unwrap().is_some() {}
+    let good = disk.read(LOG).unwrap();
+    assert!(good.len() > covered, "the idle mark is there");
+    opened.engine.tend().unwrap();
+    assert_eq!(disk.read(LOG).unwrap().len(), good.len(), "and only once");
+    drop(opened.engine);
+    for bit in 0..covered * 8 {
+        let damaged = disk.snapshot();
+        damaged.put(LOG, &flipped(&good, bit));
+        assert!(matches!(open_mem(&damaged), Err(Error::Corrupt(_))), "bit {bit}");
+    }
+}
+
+#[test]
+fn a_log_cut_at_any_byte_is_a_prefix() {
+    let (disk, bank) = sample(14);
+    let good = disk.read(LOG).unwrap();
+    let header = good.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    let legal = states(14);
+    let mut last = 0;
+    for end in 0..=good.len() {
+        let damaged = disk.snapshot();
+        damaged.put(LOG, &good[..end]);
+        match open_mem(&damaged) {
+            Err(error) => assert!(
+                end < header && matches!(error, Error::Corrupt(_)),
+                "cut at {end}: {error}"
+            ),
+            Ok(opened) => {
+                assert!(
+                    end >= header && opened.state.seq() >= last && legal.contains(&opened.state),
+                    "cut at {end}"
+                );
+                last = opened.state.seq();
+            }
+        }
+    }
+    assert_eq!(last, bank.seq());
+}
+
+#[test]
+fn every_flipped_bit_of_state_file_and_manifest_is_refused_and_nothing_is_changed() {
+    let (disk, bank) = sample(6);
+    let opened = open_mem(&disk).unwrap();
+    opened.engine.close(&bank).unwrap();
+    for name in ["node_N1_state.json", "node_N1_manifest.json"] {
+        let good = disk.read(name).unwrap();
+        for bit in 0..good.len() * 8 {
+            let damaged = disk.snapshot();
+            damaged.put(name, &flipped(&good, bit));
+            let refused = open_mem(&damaged);
+            assert!(
+                matches!(&refused, Err(Error::Corrupt(text)) if text.contains(name)),
+                "{name} bit {bit}"
+            );
+            assert_eq!(damaged.list().unwrap(), disk.list().unwrap());
+            assert_eq!(damaged.read(LOG).unwrap(), disk.read(LOG).unwrap());
+        }
+        for end in 0..good.len() {
+            let damaged = disk.snapshot();
+            damaged.put(name, &good[..end]);
+            assert!(
+                matches!(open_mem(&damaged), Err(Error::Corrupt(_))),
+                "{name} cut at {end}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_hand_edit_is_refused_with_the_command_to_use_and_can_be_undone() {
+    let (disk, bank) = sample(6);
+    let opened = open_mem(&disk).unwrap();
+    opened.engine.close(&bank).unwrap();
+    let good = String::from_utf8(disk.read("node_N1_state.json").unwrap()).unwrap();
+    let edited = good.replace("\"A0\": ", "\"A0\": 9");
+    assert_ne!(edited, good);
+    disk.put("node_N1_state.json", edited.as_bytes());
+    let Err(Error::Corrupt(text)) = open_mem(&disk) else {
+        panic!("a hand edit went unnoticed")
+    };
+    for part in [
+        "node_N1_state.json",
+        "edited by hand",
+        "node_N1_state.prev.json",
+        "twopence deposit N1/A 100",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    disk.put(
+        "node_N1_state.json",
+        &disk.read("node_N1_state.prev.json").unwrap(),
+    );
+    assert_eq!(open_mem(&disk).unwrap().state, bank);
+}
