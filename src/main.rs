@@ -1,1 +1,57 @@
-fn main() {}
+//! The `twopence` command: one binary for every role.
+
+mod cli;
+mod command;
+mod demo;
+mod exit;
+mod logging;
+mod output;
+mod serve;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::Error as UsageError;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::output::explain;
+
+fn main() -> ExitCode {
+    let exit = match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(error) => on_usage_error(&error),
+    };
+    exit.into()
+}
+
+fn run(command: Command) -> Exit {
+    match command {
+        Command::Up(args) => up::run(&args),
+        Command::Node(args) => serve::node(&args),
+        Command::Coordinator(args) => serve::coordinator(&args),
+        Command::Transfer(args) => command::transfer(&args),
+        Command::Submit(args) => command::submit(&args),
+        Command::Deposit(args) => command::deposit(&args),
+        Command::Balance(args) => command::balance(&args),
+        Command::Accounts(args) => command::accounts(&args),
+        Command::Audit(args) => command::audit(&args),
+        Command::Status(args) => command::status(&args),
+        Command::Tx(command) => command::tx(&command),
+        Command::Adopt(args) => command::adopt(&args),
+        Command::Demo(command) => demo::run(&command),
+    }
+}
+
+/// Help and version are "errors" to clap too; they are printed on stdout and are none.
+fn on_usage_error(error: &UsageError) -> Exit {
+    // There is nowhere left to report that the terminal is gone.
+    let _ = error.print();
+    if error.use_stderr() {
+        explain("Nothing was sent or started; no money moved.");
+        Exit::Usage
+    } else {
+        Exit::Ok
+    }
+}

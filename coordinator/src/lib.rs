@@ -47,14 +47,24 @@ pub fn run(config: Config) -> Result<(), Error> {
     let incarnation = getrandom::u64()
         .map_err(|error| Error::Usage(format!("no randomness for this start's incarnation: {error}")))?;
     let names: Vec<NodeId> = config.nodes.iter().map(|(node, _)| *node).collect();
-    let machine = CoordinatorConfig { id: opened.store, incarnation, nodes: names.clone() };
+    let machine = CoordinatorConfig {
+        id: opened.store,
+        incarnation,
+        nodes: names.clone(),
+    };
     let mut machine = Coordinator::new(machine, opened.state).map_err(Error::Usage)?;
     let hello = Hello::coordinator(config.store.cluster.clone(), opened.store);
     let mut serving = reactor::Config::new(hello.clone());
-    serving.listen = Some(Listen { address: config.listen, accepts: vec![Role::Client] });
+    serving.listen = Some(Listen {
+        address: config.listen,
+        accepts: vec![Role::Client],
+    });
     let dial = |(node, address): (NodeId, String)| Dial {
         address,
-        hello: Hello { expects: Some(node), ..hello.clone() },
+        hello: Hello {
+            expects: Some(node),
+            ..hello.clone()
+        },
         accepts: vec![Role::Node],
     };
     serving.links = config.nodes.into_iter().map(dial).collect();
@@ -62,7 +72,11 @@ pub fn run(config: Config) -> Result<(), Error> {
     serving.parent_pipe = config.parent_pipe;
     let reactor = Reactor::bind(serving)?;
     if let Some(address) = reactor.local_addr() {
-        log::info!("coordinator {} serves on {address}, {} log", opened.store, config.store.kind);
+        log::info!(
+            "coordinator {} serves on {address}, {} log",
+            opened.store,
+            config.store.kind
+        );
     }
     let mut service = CoordinatorService::new(names, config.prepare_timeout_ms);
     reactor.serve(&mut service, &mut machine, WriteAhead::new(opened.engine))?;

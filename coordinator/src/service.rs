@@ -88,9 +88,19 @@ impl Service for CoordinatorService {
         }
         let session = from.session.0;
         let call: Call = codec::decode(body)?;
-        if let Ask::Arm { target: Target::Coordinator, failpoint: text } = &call.ask {
+        if let Ask::Arm {
+            target: Target::Coordinator,
+            failpoint: text,
+        } = &call.ask
+        {
             let result = failpoint::arm(text).map(|()| format!("armed {text}"));
-            return Ok(CoordinatorInput::Armed(ClientRef { session, call: call.id }, result));
+            return Ok(CoordinatorInput::Armed(
+                ClientRef {
+                    session,
+                    call: call.id,
+                },
+                result,
+            ));
         }
         Ok(CoordinatorInput::Client(session, call))
     }

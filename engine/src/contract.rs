@@ -11,7 +11,8 @@ use crate::Error;
 /// first error: after a failed append or sync the outcome is undefined, and only recovery can tell (R24).
 pub trait Engine<S: Fold>: Send {
     /// Appends the records of one step. `state` is the state after them, `touched` the keys they changed. Nothing is
-    /// promised yet: a crash may keep all of it or none, and of several unsynced steps any prefix.
+    /// promised yet: a crash may keep any prefix of the unsynced records. Every prefix of a log is a state that the
+    /// machines can go on from.
     ///
     /// # Errors
     /// [`Error`]; the store must not be used afterwards.

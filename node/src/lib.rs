@@ -57,13 +57,25 @@ pub fn run(config: Config) -> Result<(), Error> {
     let mut machine = Participant::new(participant, opened.state);
     let hello = Hello::node(config.store.cluster.clone(), opened.store, config.node);
     let mut serving = reactor::Config::new(hello);
-    serving.listen = Some(Listen { address: config.listen, accepts: vec![Role::Coordinator] });
+    serving.listen = Some(Listen {
+        address: config.listen,
+        accepts: vec![Role::Coordinator],
+    });
     serving.signals = true;
     serving.parent_pipe = config.parent_pipe;
     let reactor = Reactor::bind(serving)?;
     if let Some(address) = reactor.local_addr() {
-        log::info!("node {} serves on {address}, {} store {}", config.node, config.store.kind, opened.store);
+        log::info!(
+            "node {} serves on {address}, {} store {}",
+            config.node,
+            config.store.kind,
+            opened.store
+        );
     }
-    reactor.serve(&mut NodeService::default(), &mut machine, WriteAhead::new(opened.engine))?;
+    reactor.serve(
+        &mut NodeService::default(),
+        &mut machine,
+        WriteAhead::new(opened.engine),
+    )?;
     Ok(())
 }

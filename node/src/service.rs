@@ -31,7 +31,10 @@ impl Service for NodeService {
     fn opened(&mut self, peer: &Peer) -> Option<ParticipantInput> {
         let session = peer.session.0;
         self.open.insert(session);
-        Some(ParticipantInput::Connected { session, coordinator: peer.hello.store })
+        Some(ParticipantInput::Connected {
+            session,
+            coordinator: peer.hello.store,
+        })
     }
 
     fn closed(&mut self, peer: &Peer) -> Option<ParticipantInput> {
@@ -43,9 +46,17 @@ impl Service for NodeService {
     fn decode(&mut self, from: &Peer, body: &[u8]) -> Result<ParticipantInput, BadBody> {
         let session = from.session.0;
         let message: ToNode = codec::decode(body)?;
-        if let ToNode::Ask { ask, question: NodeQuestion::Arm(text) } = &message {
+        if let ToNode::Ask {
+            ask,
+            question: NodeQuestion::Arm(text),
+        } = &message
+        {
             let result = failpoint::arm(text).map(|()| format!("armed {text}"));
-            return Ok(ParticipantInput::Armed { session, ask: *ask, result });
+            return Ok(ParticipantInput::Armed {
+                session,
+                ask: *ask,
+                result,
+            });
         }
         Ok(ParticipantInput::Message { session, message })
     }

@@ -1,0 +1,154 @@
+//! Commands that move money.
+
+use clap::Args;
+use protocol::id::{AccountId, NodeId, Place, RequestId};
+use protocol::leg::{BadOrder, Leg, Order};
+use protocol::money::Amount;
+
+use super::ConnectArgs;
+
+/// Move money from one account to another: both sides happen, or neither does
+#[derive(Args, Clone, Debug)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+Examples:
+  twopence transfer N1/A N2/B 10
+  twopence transfer --from-node N1 --from-account A --to-node N2 --to-account B --amount 10
+
+Prints TRANSFER_RESULT(success=true, …), or success=false with the reason, or success=unknown. After success=unknown
+repeat the command with --request-id and the id that was printed: the money moves at most once.
+
+Exit codes: 0 committed, 3 insufficient funds, 4 conflict (try again), 5 aborted for another reason, 6 unknown,
+7 no coordinator, 10 request id reused with another body."
+)]
+pub(crate) struct TransferArgs {
+    /// Account to take from, such as N1/A
+    #[arg(value_name = "FROM", required_unless_present = "from_node", requires = "to",
+          conflicts_with_all = ["from_node", "from_account", "to_node", "to_account", "amount_flag"])]
+    from: Option<Place>,
+
+    /// Account to give to, such as N2/B
+    #[arg(value_name = "TO", requires = "amount")]
+    to: Option<Place>,
+
+    /// How much, in minor units: a whole number above 0
+    #[arg(value_name = "AMOUNT", allow_hyphen_values = true)]
+    amount: Option<Amount>,
+
+    /// Node to take from
+    #[arg(long, value_name = "NODE", requires_all = ["from_account", "to_node", "to_account", "amount_flag"])]
+    from_node: Option<NodeId>,
+
+    /// Account to take from, on that node
+    #[arg(long, value_name = "ACCOUNT", requires = "from_node")]
+    from_account: Option<AccountId>,
+
+    /// Node to give to
+    #[arg(long, value_name = "NODE", requires = "from_node")]
+    to_node: Option<NodeId>,
+
+    /// Account to give to, on that node
+    #[arg(long, value_name = "ACCOUNT", requires = "from_node")]
+    to_account: Option<AccountId>,
+
+    /// How much, in minor units: a whole number above 0
+    #[arg(
+        id = "amount_flag",
+        long = "amount",
+        value_name = "AMOUNT",
+        allow_hyphen_values = true,
+        requires = "from_node"
+    )]
+    amount_flag: Option<Amount>,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+impl TransferArgs {
+    /// From, to, and how much, whichever way they were typed.
+    pub(crate) fn parts(&self) -> (Place, Place, Amount) {
+        let flags = || {
+            let from = Place {
+                node: self.from_node?,
+                account: self.from_account.clone()?,
+            };
+            let to = Place {
+                node: self.to_node?,
+                account: self.to_account.clone()?,
+            };
+            Some((from, to, self.amount_flag?))
+        };
+        let positional = || Some((self.from.clone()?, self.to.clone()?, self.amount?));
+        positional()
+            .or_else(flags)
+            .expect("clap accepts only one of the two forms, whole")
+    }
+}
+
+/// Move money between any number of accounts: all legs happen, or none does
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  twopence submit N1/A:-30 N2/B:+10 N3/C:+20       A pays B and C
+  twopence submit N1/A:-5 N2/B:-5 N3/C:10          A and B pay C
+
+The legs must add up to 0. Prints SUBMIT_RESULT(…); otherwise as transfer, the exit codes too.")]
+pub(crate) struct SubmitArgs {
+    /// Legs node/account:delta in minor units; negative takes, positive gives
+    #[arg(value_name = "NODE/ACCOUNT:±DELTA", required = true, num_args = 1..)]
+    pub(crate) legs: Vec<Leg>,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+impl SubmitArgs {
+    /// The legs, merged per account and balanced.
+    pub(crate) fn order(&self) -> Result<Order, BadOrder> {
+        Order::new(&self.legs)
+    }
+}
+
+/// Bring money in from outside; opens the account if there is none
+#[derive(Args, Clone, Debug)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+Example:
+  twopence deposit N1/A 100
+
+The money is balanced against the node's own @world account, so that everything always adds up to 0.
+Prints DEPOSIT_RESULT(…); otherwise as transfer, the exit codes too."
+)]
+pub(crate) struct DepositArgs {
+    /// Account to give to, such as N1/A
+    #[arg(value_name = "TO")]
+    pub(crate) to: Place,
+
+    /// How much, in minor units: a whole number above 0
+    #[arg(value_name = "AMOUNT", allow_hyphen_values = true)]
+    pub(crate) amount: Amount,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// What makes a repeated request safe.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RequestArgs {
+    /// Repeat a request whose outcome is unknown: 1 to 32 hexadecimal digits, a UUID is fine. Whatever is sent under
+    /// one id happens at most once. Without it the request gets a fresh id
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<RequestId>,
+}

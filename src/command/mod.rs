@@ -1,0 +1,66 @@
+//! The client commands: what is typed becomes a call, its answer becomes a line, an explanation and an exit code.
+
+mod pay;
+mod read;
+mod reasons;
+mod status;
+mod table;
+mod tx;
+
+use client::{Client, Error};
+use serde::Serialize;
+
+pub(crate) use pay::{deposit, submit, transfer};
+pub(crate) use read::{accounts, audit, balance};
+pub(crate) use status::status;
+pub(crate) use tx::{adopt, tx};
+
+use crate::cli::ConnectArgs;
+use crate::exit::Exit;
+use crate::logging;
+use crate::output::{Output, explain};
+
+/// A client and its stdout, as the flags say.
+fn start(args: &ConnectArgs) -> Result<(Client, Output), Exit> {
+    logging::start(args.log_level);
+    let output = Output::new(args.output);
+    match Client::new(args.client_config()) {
+        Ok(client) => Ok((client, output)),
+        Err(error) => Err(failed(output, &error, "No money moved.")),
+    }
+}
+
+/// A question or an operator's word that brought no result.
+#[derive(Serialize)]
+struct Failure<'a> {
+    outcome: &'static str,
+    message: &'a str,
+}
+
+/// Reports `error`, whether money moved and what to do about it.
+fn failed(output: Output, error: &Error, money: &str) -> Exit {
+    let (outcome, next) = match error {
+        Error::Config(_) => ("usage", ""),
+        Error::NoCoordinator(_) => ("not_sent", NO_COORDINATOR_NEXT),
+        Error::NoAnswer(_) => ("unknown", " Look at the cluster (twopence status), then ask again."),
+        Error::Failed(_) => ("failed", ""),
+    };
+    let message = format!("{}. {money}{next}", capitalised(&error.to_string()));
+    explain(&message);
+    output.print_json(&Failure { outcome, message: &message });
+    Exit::from(error)
+}
+
+/// What to do when nobody is there.
+const NO_COORDINATOR_NEXT: &str =
+    " Start one with `twopence up`, or name a running one with --coord HOST:PORT, then try again.";
+
+/// The text as the beginning of a sentence, without a full stop at its end.
+fn capitalised(text: &str) -> String {
+    let text = text.trim_end_matches('.');
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else {
+        return String::new();
+    };
+    first.to_uppercase().chain(chars).collect()
+}

@@ -1,0 +1,93 @@
+//! The server processes: from flags to a running node or coordinator, and from its end to an exit code.
+
+use engine::{Owner, StoreConfig, failpoint};
+use protocol::ledger::HoldKind;
+
+use crate::cli::{Address, CoordinatorArgs, Locking, NodeArgs, ServerArgs};
+use crate::exit::Exit;
+use crate::logging;
+use crate::output::explain;
+
+/// Runs `twopence node`.
+pub(crate) fn node(args: &NodeArgs) -> Exit {
+    let hold = match args.locking {
+        Locking::NoWait => HoldKind::Exclusive,
+        Locking::Wait | Locking::Escrow => {
+            explain(&format!(
+                "--locking {} is not available yet; use --locking no-wait. Nothing was started.",
+                args.locking
+            ));
+            return Exit::Usage;
+        }
+    };
+    prepare(&args.server);
+    let ended = node::run(node::Config {
+        node: args.node_id,
+        store: store(&args.server, Owner::Node(args.node_id)),
+        listen: Address::new(&args.server.listen, args.port).to_string(),
+        hold,
+        request_window: args.request_window,
+        failpoints: args.server.failpoints.clone(),
+        parent_pipe: args.server.parent_pipe,
+    });
+    match ended {
+        Ok(()) => Exit::Ok,
+        Err(node::Error::Usage(text)) => failed(&text, Exit::Usage),
+        Err(node::Error::Store(error)) => failed(&error.to_string(), store_exit(&error)),
+        Err(node::Error::Loop(error)) => failed(&error.to_string(), Exit::Other),
+    }
+}
+
+/// Runs `twopence coordinator`.
+pub(crate) fn coordinator(args: &CoordinatorArgs) -> Exit {
+    prepare(&args.server);
+    let ended = coordinator::run(coordinator::Config {
+        store: store(&args.server, Owner::Coordinator),
+        listen: Address::new(&args.server.listen, args.port).to_string(),
+        nodes: args
+            .nodes
+            .iter()
+            .map(|(node, address)| (*node, address.to_string()))
+            .collect(),
+        prepare_timeout_ms: args.prepare_timeout_ms,
+        failpoints: args.server.failpoints.clone(),
+        parent_pipe: args.server.parent_pipe,
+    });
+    match ended {
+        Ok(()) => Exit::Ok,
+        Err(coordinator::Error::Usage(text)) => failed(&text, Exit::Usage),
+        Err(coordinator::Error::Store(error)) => failed(&error.to_string(), store_exit(&error)),
+        Err(coordinator::Error::Loop(error)) => failed(&error.to_string(), Exit::Other),
+    }
+}
+
+fn prepare(args: &ServerArgs) {
+    logging::start(args.log_level);
+    if args.enable_failpoints {
+        failpoint::enable();
+    }
+}
+
+fn store(args: &ServerArgs, owner: Owner) -> StoreConfig {
+    StoreConfig {
+        dir: args.data_dir.clone(),
+        owner,
+        kind: args.store,
+        cluster: args.cluster.clone(),
+        segment_len_max: args.segment_bytes,
+    }
+}
+
+fn failed(text: &str, exit: Exit) -> Exit {
+    log::error!("{text}");
+    exit
+}
+
+/// What a store's refusal means to whoever started the process.
+fn store_exit(error: &engine::Error) -> Exit {
+    match error {
+        engine::Error::Mismatch(_) => Exit::Usage,
+        engine::Error::Corrupt(_) => Exit::Corrupt,
+        engine::Error::Locked { .. } | engine::Error::Io { .. } => Exit::Other,
+    }
+}

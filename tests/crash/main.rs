@@ -1,0 +1,202 @@
+//! kill -9 of real processes at every named point, with transfers running.
+//!
+//! After each crash and restart: every transfer that was acknowledged is there on both sides and happened once, none
+//! that was aborted left a trace, a client without an answer learns the outcome by its request id, the audit is exact,
+//! nothing stays in doubt, and (json) the logs of all nodes agree about every transaction. The ids in the comments are
+//! those of `ARCHITECTURE.md`.
+
+mod bank;
+mod case;
+mod logs;
+
+use case::{Case, Victim, run};
+
+/// One test for each point and store.
+macro_rules! kill_at {
+    ($($name:ident: $victim:ident $point:literal on $($store:ident)+;)+) => {
+        $(mod $name {
+            use super::*;
+
+            $(#[test]
+            fn $store() {
+                run(&Case::kill(stringify!($name), Victim::$victim, $point, stringify!($store)));
+            })+
+        })+
+    };
+}
+
+// A node dies. N2 is debited by some transfers and credited by others.
+kill_at! {
+    n1_prepare_received: Node "received.prepare" on json sled;
+    n2_validated_before_append: Node "append.prepare_ok" on json sled;
+    n4_vote_appended_not_synced: Node "appended.prepare_ok" on json sled;
+    n5_vote_synced_not_sent: Node "sending.vote" on json sled;
+    n6_vote_sent: Node "sent.vote" on json sled;
+    n7_commit_received: Node "received.commit" on json sled;
+    n7_commit_before_append: Node "append.commit" on json sled;
+    n8_commit_appended_not_synced: Node "appended.commit" on json sled;
+    n9_commit_synced: Node "synced.commit" on json sled;
+    n11_before_ack: Node "sending.ack" on json sled;
+    n11_after_ack: Node "sent.ack" on json sled;
+    n12_abort_received: Node "received.abort" on json sled;
+    n12_abort_before_append: Node "append.abort" on json sled;
+    n12_abort_appended: Node "appended.abort" on json sled;
+    n12_no_before_append: Node "append.prepare_failed" on json sled;
+    n14_one_phase_received: Node "received.execute" on json sled;
+    n14_one_phase_before_append: Node "append.commit_one_phase" on json sled;
+    n14_one_phase_appended: Node "appended.commit_one_phase" on json sled;
+    n14_one_phase_synced: Node "synced.commit_one_phase" on json sled;
+    n14_one_phase_before_reply: Node "sending.executed" on json sled;
+    n14_one_phase_after_reply: Node "sent.executed" on json sled;
+    n10_before_batch: Node "sled.before-batch" on sled;
+    n10_after_batch: Node "sled.after-batch" on sled;
+    n10_flushed: Node "sled.flushed" on sled;
+}
+
+// The coordinator dies.
+kill_at! {
+    c1_request_received: Coordinator "received.submit" on json sled;
+    c2_start_appended: Coordinator "appended.START" on json sled;
+    c3_prepare_sent_to_one: Coordinator "sent.prepare@N1" on json sled;
+    c3_prepare_sent: Coordinator "sent.prepare" on json sled;
+    c4_before_commit: Coordinator "append.COMMIT" on json sled;
+    c5_commit_appended_not_synced: Coordinator "appended.COMMIT" on json sled;
+    c6_commit_synced_nothing_sent: Coordinator "synced.COMMIT" on json sled;
+    c7_commit_sent_to_one: Coordinator "sent.commit@N1" on json sled;
+    c8_client_answered: Coordinator "sent.outcome" on json sled;
+    c9_some_acknowledged: Coordinator "received.ack" on json sled;
+    c9_before_complete: Coordinator "append.COMPLETE" on json sled;
+    c10_complete_appended: Coordinator "appended.COMPLETE" on json sled;
+    c11_before_batch: Coordinator "sled.before-batch" on sled;
+    c11_after_batch: Coordinator "sled.after-batch" on sled;
+}
+
+/// One test for each torn record: some bytes of it reach the file.
+macro_rules! torn {
+    ($($name:ident: $victim:ident $action:literal;)+) => {
+        $(#[test]
+        fn $name() {
+            run(&Case::with(stringify!($name), Victim::$victim, concat!("torn.", $action), "torn:25@2", "json"));
+        })+
+    };
+}
+
+torn! {
+    n3_vote_torn: Node "prepare_ok";
+    n8_commit_torn: Node "commit";
+    n14_one_phase_torn: Node "commit_one_phase";
+    c2_start_torn: Coordinator "START";
+    c5_commit_torn: Coordinator "COMMIT";
+    c10_complete_torn: Coordinator "COMPLETE";
+}
+
+/// One test for each checkpoint step, on a node and on the coordinator, with segments so short that load cuts them.
+macro_rules! checkpoint {
+    ($($name:ident: $point:literal;)+) => {
+        $(mod $name {
+            use super::*;
+
+            #[test]
+            fn node() {
+                run(&Case::kill(stringify!($name), Victim::Node, $point, "json").with_short_segments());
+            }
+
+            #[test]
+            fn coordinator() {
+                run(&Case::kill(stringify!($name), Victim::Coordinator, $point, "json").with_short_segments());
+            }
+        })+
+    };
+}
+
+checkpoint! {
+    k1_picked: "checkpoint.k1";
+    k2_written: "checkpoint.k2";
+    k3_synced: "checkpoint.k3";
+    k4_previous_kept: "checkpoint.k4";
+    k5_renamed: "checkpoint.k5";
+    k6_directory_synced: "checkpoint.k6";
+    k7_next_segment_made: "checkpoint.k7";
+    k8_next_segment_synced: "checkpoint.k8";
+    k9_directory_synced: "checkpoint.k9";
+    k10_old_segments_removed: "checkpoint.k10";
+    k11_directory_synced: "checkpoint.k11";
+}
+
+// A failed sync or a full disk in the middle of a promise stops the process; recovery is the handler (R24).
+#[test]
+fn c12_sync_of_a_decision_fails() {
+    for store in ["json", "sled"] {
+        run(&Case::with(
+            "c12_sync_fails",
+            Victim::Coordinator,
+            "sync",
+            "error:eio@5",
+            store,
+        ));
+    }
+}
+
+#[test]
+fn d11_sync_of_a_vote_fails() {
+    for store in ["json", "sled"] {
+        run(&Case::with(
+            "d11_sync_fails",
+            Victim::Node,
+            "sync",
+            "error:eio@5",
+            store,
+        ));
+    }
+}
+
+#[test]
+fn c12_no_space_for_a_decision() {
+    run(&Case::with(
+        "c12_no_space",
+        Victim::Coordinator,
+        "append.COMMIT",
+        "error:enospc@2",
+        "json",
+    ));
+}
+
+/// N13: recovery itself is killed three times in a row, each time one record later.
+#[test]
+fn n13_killed_while_recovering() {
+    run(
+        &Case::kill("n13_recovering", Victim::Node, "sent.vote", "json").recovery_killed_at([
+            "recovery.record=kill",
+            "recovery.record=kill@2",
+            "recovery.copied=kill",
+        ]),
+    );
+    run(&Case::kill(
+        "n13_recovering_coordinator",
+        Victim::Coordinator,
+        "synced.COMMIT",
+        "json",
+    )
+    .recovery_killed_at([
+        "recovery.record=kill",
+        "recovery.record=kill@2",
+        "recovery.copied=kill",
+    ]));
+}
+
+/// C14: a coordinator that dies in each of several lives, at once after its new epoch is on disk.
+#[test]
+fn c14_crash_loop() {
+    for store in ["json", "sled"] {
+        run(
+            &Case::kill("c14_crash_loop", Victim::Coordinator, "appended.COMMIT", store).recovery_killed_at(
+                [
+                    "appended.EPOCH=kill",
+                    "synced.EPOCH=kill",
+                    "sent.join=kill",
+                    "received.welcome=kill",
+                ],
+            ),
+        );
+    }
+}
