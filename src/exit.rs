@@ -100,7 +100,9 @@ impl From<&engine::Error> for Exit {
     fn from(error: &engine::Error) -> Exit {
         match error {
             engine::Error::Corrupt(_) => Exit::Corrupt,
-            engine::Error::Locked { .. } | engine::Error::Mismatch(_) | engine::Error::Io { .. } => Exit::Other,
+            engine::Error::Locked { .. } | engine::Error::Mismatch(_) | engine::Error::Io { .. } => {
+                Exit::Other
+            }
         }
     }
 }

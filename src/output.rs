@@ -38,7 +38,9 @@ impl Output {
     pub(crate) fn print_json<T: Serialize>(self, json: &T) -> bool {
         match self.format {
             OutputFormat::Text => true,
-            OutputFormat::Json => print_line(&serde_json::to_string(json).expect("our own types become JSON")),
+            OutputFormat::Json => {
+                print_line(&serde_json::to_string(json).expect("our own types become JSON"))
+            }
         }
     }
 }
@@ -46,11 +48,16 @@ impl Output {
 /// Prints a line on stdout. Returns whether anybody still reads.
 pub(crate) fn print_line(text: &str) -> bool {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(format!("{text}\n").as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(format!("{text}\n").as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Ok(()) => true,
         Err(error) => {
             if error.kind() != io::ErrorKind::BrokenPipe {
-                explain(&format!("cannot write to stdout ({error}); it would have said: {text}"));
+                explain(&format!(
+                    "cannot write to stdout ({error}); it would have said: {text}"
+                ));
             }
             false
         }

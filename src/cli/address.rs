@@ -103,7 +103,9 @@ impl FromStr for NodeList {
                 return Err(format!("node {name} is named twice"));
             }
             if let Some((other, _)) = nodes.iter().find(|(_, other)| *other == address) {
-                return Err(format!("nodes {other} and {name} have the same address {address}"));
+                return Err(format!(
+                    "nodes {other} and {name} have the same address {address}"
+                ));
             }
             nodes.push((name, address));
         }
@@ -117,12 +119,30 @@ mod tests {
 
     #[test]
     fn addresses_read_back_and_bad_ones_are_refused() {
-        for good in ["127.0.0.1:5000", "localhost:1", "[::1]:65535", "my-host.example:6001"] {
+        for good in [
+            "127.0.0.1:5000",
+            "localhost:1",
+            "[::1]:65535",
+            "my-host.example:6001",
+        ] {
             assert_eq!(good.parse::<Address>().unwrap().to_string(), good);
         }
         for bad in [
-            "", ":", "5000", "host", "host:", ":5000", "host:0", "host:65536", "host:-1", "a b:1", "::1:5000", "[::g]:1",
-            "h;rm:1", "host:5000:", "http://h:1",
+            "",
+            ":",
+            "5000",
+            "host",
+            "host:",
+            ":5000",
+            "host:0",
+            "host:65536",
+            "host:-1",
+            "a b:1",
+            "::1:5000",
+            "[::g]:1",
+            "h;rm:1",
+            "host:5000:",
+            "http://h:1",
         ] {
             assert!(bad.parse::<Address>().is_err(), "{bad:?} must be refused");
         }

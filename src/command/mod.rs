@@ -42,12 +42,18 @@ fn failed(output: Output, error: &Error, money: &str) -> Exit {
     let (outcome, next) = match error {
         Error::Config(_) => ("usage", ""),
         Error::NoCoordinator(_) => ("not_sent", NO_COORDINATOR_NEXT),
-        Error::NoAnswer(_) => ("unknown", " Look at the cluster (twopence status), then ask again."),
+        Error::NoAnswer(_) => (
+            "unknown",
+            " Look at the cluster (twopence status), then ask again.",
+        ),
         Error::Failed(_) => ("failed", ""),
     };
     let message = format!("{}. {money}{next}", capitalised(&error.to_string()));
     explain(&message);
-    output.print_json(&Failure { outcome, message: &message });
+    output.print_json(&Failure {
+        outcome,
+        message: &message,
+    });
     Exit::from(error)
 }
 

@@ -125,7 +125,13 @@ impl<'a> Payment<'a> {
                 retryable: refusal.reason.retryable(),
                 holder: refusal.holder.map(|holder| holder.to_string()),
                 txn: txn.map(|txn| txn.to_string()),
-                message: reasons::explain(refusal, &self.order, request, &self.command, &self.connect.repeat()),
+                message: reasons::explain(
+                    refusal,
+                    &self.order,
+                    request,
+                    &self.command,
+                    &self.connect.repeat(),
+                ),
                 ..report
             },
             Outcome::Unknown { why } => Report {

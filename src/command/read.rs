@@ -40,10 +40,20 @@ pub(crate) fn balance(args: &BalanceArgs) -> Exit {
     };
     match client.balance(args.place.clone()) {
         Ok(BalanceAnswer::Is(balance)) => {
-            output.print(&balance.to_string(), &BalanceLine { balance: Some(balance), ..line });
+            output.print(
+                &balance.to_string(),
+                &BalanceLine {
+                    balance: Some(balance),
+                    ..line
+                },
+            );
             Exit::Ok
         }
-        Ok(BalanceAnswer::InDoubt { holders, lowest, highest }) => {
+        Ok(BalanceAnswer::InDoubt {
+            holders,
+            lowest,
+            highest,
+        }) => {
             explain(&in_doubt(&args.place, &holders, lowest, highest, &flags));
             output.print_json(&BalanceLine {
                 outcome: "in_doubt",
@@ -59,7 +69,10 @@ pub(crate) fn balance(args: &BalanceArgs) -> Exit {
                 "There is no account {}. {NO_MONEY_MOVED} A deposit opens it:\n  twopence deposit {0} AMOUNT{flags}",
                 args.place
             ));
-            output.print_json(&BalanceLine { outcome: "no_such_account", ..line });
+            output.print_json(&BalanceLine {
+                outcome: "no_such_account",
+                ..line
+            });
             Exit::Other
         }
         Err(error) => failed(output, &error, NO_MONEY_MOVED),
@@ -72,7 +85,10 @@ fn in_doubt(place: &Place, holders: &[TxnId], lowest: Balance, highest: Balance,
         _ => (format!("between {lowest} and {highest}"), "transactions"),
     };
     let holders: Vec<String> = holders.iter().map(TxnId::to_string).collect();
-    let show = holders.first().map(|txn| format!("\n  twopence tx show {txn}{flags}")).unwrap_or_default();
+    let show = holders
+        .first()
+        .map(|txn| format!("\n  twopence tx show {txn}{flags}"))
+        .unwrap_or_default();
     format!(
         "The balance of {place} is in doubt: {possible}. It is held by {waits} whose outcome did not become known in \
          time ({}). {NO_MONEY_MOVED} Ask again, or see who has to decide:{show}",
@@ -101,7 +117,10 @@ pub(crate) fn accounts(args: &AccountsArgs) -> Exit {
             Err(error) => return failed(output, &error, NO_MONEY_MOVED),
         },
     };
-    let mut listing = Listing { output, heading: true };
+    let mut listing = Listing {
+        output,
+        heading: true,
+    };
     let mut exit = Exit::Ok;
     for &node in &nodes {
         match listing.node(&mut client, node) {
@@ -110,7 +129,11 @@ pub(crate) fn accounts(args: &AccountsArgs) -> Exit {
             Err(error) => {
                 let failure = failed(output, &error, NO_MONEY_MOVED);
                 // Of several nodes the others still can be listed: an incomplete answer.
-                exit = if args.node.is_some() { failure } else { Exit::Unknown };
+                exit = if args.node.is_some() {
+                    failure
+                } else {
+                    Exit::Unknown
+                };
             }
         }
     }
@@ -146,7 +169,11 @@ impl Listing {
         }
         let skip = usize::from(!self.heading);
         self.heading = false;
-        let texts = table.lines().into_iter().skip(skip).all(|line| self.output.print_text(&line));
+        let texts = table
+            .lines()
+            .into_iter()
+            .skip(skip)
+            .all(|line| self.output.print_text(&line));
         texts
             && accounts.iter().all(|(account, balance)| {
                 self.output.print_json(&AccountLine {
@@ -188,9 +215,15 @@ pub(crate) fn audit(args: &AuditArgs) -> Exit {
     };
     let (there, came) = (report.in_accounts, report.brought_in);
     let (outcome, message) = match &report.verdict {
-        AuditVerdict::Exact => ("exact", format!("Money conserved: {there} = {came} ({over}consistent cut)")),
+        AuditVerdict::Exact => (
+            "exact",
+            format!("Money conserved: {there} = {came} ({over}consistent cut)"),
+        ),
         AuditVerdict::Violated => {
-            let (by, how) = ((there - came).unsigned_abs(), if there > came { "too much" } else { "missing" });
+            let (by, how) = (
+                (there - came).unsigned_abs(),
+                if there > came { "too much" } else { "missing" },
+            );
             (
                 "violated",
                 format!(

@@ -4,7 +4,13 @@ use client::{AccountId, Order, Reason, Refusal, RequestId};
 
 /// What happened, that no money moved, and what to do: `again` is the command that asks for the same under a fresh
 /// id, `flags` are what reaches the same cluster.
-pub(super) fn explain(refusal: &Refusal, order: &Order, request: RequestId, again: &str, flags: &str) -> String {
+pub(super) fn explain(
+    refusal: &Refusal,
+    order: &Order,
+    request: RequestId,
+    again: &str,
+    flags: &str,
+) -> String {
     let what = what(refusal, order);
     let next = next(&refusal.reason, order, request, again, flags);
     format!("Aborted: {what}. No money moved. {next}")
@@ -16,7 +22,10 @@ fn what(refusal: &Refusal, order: &Order) -> String {
             format!("{} holds less than what would be taken", place(order, account))
         }
         Reason::LockContention(account) => {
-            let holder = refusal.holder.map(|holder| format!(" ({holder})")).unwrap_or_default();
+            let holder = refusal
+                .holder
+                .map(|holder| format!(" ({holder})"))
+                .unwrap_or_default();
             format!("another transaction{holder} holds {}", place(order, account))
         }
         Reason::UnknownAccount(account) => format!("there is no account {}", place(order, account)),
@@ -42,7 +51,10 @@ fn what(refusal: &Refusal, order: &Order) -> String {
 fn next(reason: &Reason, order: &Order, request: RequestId, again: &str, flags: &str) -> String {
     match reason {
         Reason::InsufficientFunds(account) => {
-            format!("See what is there:\n  twopence balance {}{flags}", place(order, account))
+            format!(
+                "See what is there:\n  twopence balance {}{flags}",
+                place(order, account)
+            )
         }
         Reason::LockContention(_)
         | Reason::AuditInProgress
@@ -51,12 +63,17 @@ fn next(reason: &Reason, order: &Order, request: RequestId, again: &str, flags: 
         | Reason::Stale
         | Reason::CoordinatorRestarted => format!("Try again:\n  {again}"),
         Reason::UnknownAccount(account) => {
-            format!("A deposit opens it:\n  twopence deposit {} AMOUNT{flags}", place(order, account))
+            format!(
+                "A deposit opens it:\n  twopence deposit {} AMOUNT{flags}",
+                place(order, account)
+            )
         }
         Reason::CreditOverflow(_) => "Use another account.".to_owned(),
         Reason::UnknownNode(_) => format!("See which nodes there are:\n  twopence status{flags}"),
         Reason::Quarantined(node) => {
-            format!("An operator has to find out what was lost, and then accept the store:\n  twopence adopt {node}{flags}")
+            format!(
+                "An operator has to find out what was lost, and then accept the store:\n  twopence adopt {node}{flags}"
+            )
         }
         Reason::DiskFull(_) | Reason::CoordinatorDiskFull => format!("Free some, then try again:\n  {again}"),
         Reason::Duplicate | Reason::OperatorDecision => {

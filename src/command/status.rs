@@ -67,7 +67,10 @@ pub(crate) fn status(args: &StatusArgs) -> Exit {
             Err(error) if config.coordinators.len() == 1 => last_error = Some(error),
             Err(error) => {
                 explain(&format!("{}.", capitalised(&error.to_string())));
-                output.print(&format!("coordinator {address}: down"), &down(address, error.to_string()));
+                output.print(
+                    &format!("coordinator {address}: down"),
+                    &down(address, error.to_string()),
+                );
                 last_error = Some(error);
             }
         }
@@ -111,7 +114,16 @@ fn print(output: Output, address: &str, status: &ClusterStatus) -> bool {
         "coordinator {address}: up, id {}, epoch {}, record {}, {} open, {} committed but not acknowledged by all",
         coordinator.id, coordinator.epoch, coordinator.sequence, coordinator.open, coordinator.unacknowledged
     )];
-    let mut table = Table::new(&["NODE", "STATE", "STORE", "LOCKING", "RECORD", "ACCOUNTS", "IN DOUBT", "REQUEST IDS"]);
+    let mut table = Table::new(&[
+        "NODE",
+        "STATE",
+        "STORE",
+        "LOCKING",
+        "RECORD",
+        "ACCOUNTS",
+        "IN DOUBT",
+        "REQUEST IDS",
+    ]);
     for node in &line.nodes {
         table.row(node.cells());
     }

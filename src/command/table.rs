@@ -29,7 +29,11 @@ impl Table {
         let line = |row: &Vec<String>| {
             let cells = row.iter().enumerate().map(|(column, cell)| {
                 let width = widths[column];
-                if right[column] { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+                if right[column] {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                }
             });
             cells.collect::<Vec<String>>().join("  ").trim_end().to_owned()
         };

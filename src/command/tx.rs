@@ -66,7 +66,11 @@ fn print_report(output: Output, report: &TxnReport) -> Exit {
         txn: report.txn.map(|txn| txn.to_string()),
         coordinator,
         waiting_for: waiting_for.iter().map(NodeId::to_string).collect(),
-        nodes: report.nodes.iter().map(|(node, view)| TxnNodeLine::new(*node, view.as_ref())).collect(),
+        nodes: report
+            .nodes
+            .iter()
+            .map(|(node, view)| TxnNodeLine::new(*node, view.as_ref()))
+            .collect(),
     };
     let name = line.txn.as_ref().map_or_else(
         || format!("request {}: no transaction is known for it", line.id),
@@ -102,7 +106,10 @@ fn in_words(view: &CoordinatorView) -> String {
     match view {
         CoordinatorView::Collecting { participants } => format!("collects votes of {}", names(participants)),
         CoordinatorView::Committed { unacknowledged } => {
-            format!("decided to commit, waits for acknowledgements of {}", names(unacknowledged))
+            format!(
+                "decided to commit, waits for acknowledgements of {}",
+                names(unacknowledged)
+            )
         }
         CoordinatorView::Delegated { to } => format!("{to} decides, its only participant"),
         CoordinatorView::NoRecord => "no open record: it has ended everywhere, or never committed".to_owned(),
@@ -182,7 +189,11 @@ fn list(args: &ListArgs) -> Exit {
     };
     let lines: Vec<OpenLine> = open.iter().map(OpenLine::new).collect();
     if lines.is_empty() {
-        explain(if args.in_doubt { "Nothing is in doubt." } else { "All transactions have ended." });
+        explain(if args.in_doubt {
+            "Nothing is in doubt."
+        } else {
+            "All transactions have ended."
+        });
         return Exit::Ok;
     }
     let mut table = Table::new(&["TRANSACTION", "AGE", "STATE", "PREPARED AT", "PARTICIPANTS"]);
@@ -225,13 +236,18 @@ impl OpenLine {
 
     fn cells(&self) -> Vec<String> {
         let prepared = self.prepared.iter();
-        let prepared: Vec<String> =
-            prepared.map(|at| format!("{} ({})", at.node, at.operations.join(", "))).collect();
+        let prepared: Vec<String> = prepared
+            .map(|at| format!("{} ({})", at.node, at.operations.join(", ")))
+            .collect();
         vec![
             self.txn.clone(),
             format!("{} s", self.age_s),
             self.state.replace('_', " "),
-            if prepared.is_empty() { "-".to_owned() } else { prepared.join(", ") },
+            if prepared.is_empty() {
+                "-".to_owned()
+            } else {
+                prepared.join(", ")
+            },
             self.participants.join(", "),
         ]
     }
@@ -246,7 +262,9 @@ struct DoneLine<'a> {
 
 fn resolve(args: &ResolveArgs) -> Exit {
     let look = format!("twopence tx show {}", args.txn);
-    order(&args.connect, &look, |client| client.resolve(args.txn, args.word.into(), &args.reason))
+    order(&args.connect, &look, |client| {
+        client.resolve(args.txn, args.word.into(), &args.reason)
+    })
 }
 
 /// Runs `twopence adopt`.
@@ -262,11 +280,20 @@ fn order(connect: &ConnectArgs, look: &str, give: impl FnOnce(&mut Client) -> Re
     };
     match give(&mut client) {
         Ok(message) => {
-            output.print(&message, &DoneLine { outcome: "done", message: &message });
+            output.print(
+                &message,
+                &DoneLine {
+                    outcome: "done",
+                    message: &message,
+                },
+            );
             Exit::Ok
         }
         Err(error @ Error::NoAnswer(_)) => {
-            let money = format!("It may have been done or not. Before you give it again, see:\n  {look}{}\n", connect.repeat());
+            let money = format!(
+                "It may have been done or not. Before you give it again, see:\n  {look}{}\n",
+                connect.repeat()
+            );
             failed(output, &error, money.trim_end())
         }
         Err(error @ (Error::Config(_) | Error::NoCoordinator(_) | Error::Failed(_))) => {
