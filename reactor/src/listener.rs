@@ -88,10 +88,10 @@ impl Listener {
     /// Accepts one connection with the spare descriptor and closes it, so that its client knows. Says whether the
     /// spare was there and could be had back.
     fn turn_one_away(&mut self) -> bool {
-        if self.spare.take().is_some() {
-            if let Ok((_, from)) = self.socket.accept() {
-                log::warn!("out of file descriptors: turned {from} away (raise `ulimit -n`)");
-            }
+        if self.spare.take().is_some()
+            && let Ok((_, from)) = self.socket.accept()
+        {
+            log::warn!("out of file descriptors: turned {from} away (raise `ulimit -n`)");
         }
         self.spare = File::open("/dev/null").ok();
         self.spare.is_some()
@@ -117,14 +117,15 @@ pub(crate) fn resolve(address: &str) -> Result<Vec<SocketAddr>, Error> {
 
 fn refused(address: SocketAddr, error: &io::Error) -> Error {
     let (port, host) = (address.port(), address.ip());
-    Error::Address(match error.kind() {
-        ErrorKind::AddrInUse => format!(
+    Error::Address(if error.kind() == ErrorKind::AddrInUse {
+        format!(
             "port {port} on {host} is already in use: stop the process that listens there, or choose another port"
-        ),
-        ErrorKind::PermissionDenied => {
-            format!("not allowed to listen on port {port} of {host}: choose a port above 1023")
-        }
-        ErrorKind::AddrNotAvailable => format!("{host} is not an address of this machine"),
-        _ => format!("cannot listen on {address}: {error}"),
+        )
+    } else if error.kind() == ErrorKind::PermissionDenied {
+        format!("not allowed to listen on port {port} of {host}: choose a port above 1023")
+    } else if error.kind() == ErrorKind::AddrNotAvailable {
+        format!("{host} is not an address of this machine")
+    } else {
+        format!("cannot listen on {address}: {error}")
     })
 }

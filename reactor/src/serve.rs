@@ -247,6 +247,12 @@ impl<S: Service> Loop<'_, S> {
             return Ok(());
         };
         self.machine.step(input, &mut self.effects);
+        if log::log_enabled!(log::Level::Info) {
+            let forced = self.effects.force;
+            for (seq, record) in &self.effects.records {
+                log::info!("append {record}{}", if *seq <= forced { " (forced)" } else { "" });
+            }
+        }
         if !self.effects.hangups.is_empty() {
             // What was said before the hangup must not wait for a later sync.
             self.effects.force(self.machine.state().seq());
@@ -317,6 +323,10 @@ impl<S: Service> Loop<'_, S> {
             };
             if traced && failpoint::hit(&format!("sending.{kind}")).is_some() {
                 return;
+            }
+            if log::log_enabled!(log::Level::Debug) {
+                let peer = net.peer(session).map(peer_name).unwrap_or_default();
+                log::debug!("send to {peer}: {}", outgoing.message);
             }
             body.clear();
             service.encode(&outgoing.message, body);
