@@ -10,7 +10,10 @@ use super::ConnectArgs;
 /// Move money from one account to another: both sides happen, or neither does
 #[derive(Args, Clone, Debug)]
 #[command(
-    allow_negative_numbers = true,
+    override_usage = "\
+twopence transfer [OPTIONS] <FROM> <TO> <AMOUNT>
+       twopence transfer [OPTIONS] --from-node <NODE> --from-account <ACCOUNT> --to-node <NODE> \
+                --to-account <ACCOUNT> --amount <AMOUNT>",
     after_help = "\
 Examples:
   twopence transfer N1/A N2/B 10
@@ -119,15 +122,12 @@ impl SubmitArgs {
 
 /// Bring money in from outside; opens the account if there is none
 #[derive(Args, Clone, Debug)]
-#[command(
-    allow_negative_numbers = true,
-    after_help = "\
+#[command(after_help = "\
 Example:
   twopence deposit N1/A 100
 
 The money is balanced against the node's own @world account, so that everything always adds up to 0.
-Prints DEPOSIT_RESULT(…); otherwise as transfer, the exit codes too."
-)]
+Prints DEPOSIT_RESULT(…); otherwise as transfer, the exit codes too.")]
 pub(crate) struct DepositArgs {
     /// Account to give to, such as N1/A
     #[arg(value_name = "TO")]

@@ -201,9 +201,8 @@ impl NodeLine {
     /// How far back the remembered request ids reach.
     fn reach(&self) -> String {
         match (self.requests, self.request_horizon, self.request_window) {
-            (Some(requests), Some(0), Some(window)) => format!("{requests}, all so far (window {window})"),
             (Some(requests), Some(horizon), Some(window)) => {
-                format!("{requests}, back to record {horizon} (window {window})")
+                format!("{requests}, oldest at record {horizon}, keeps at least {window}")
             }
             (Some(_) | None, _, _) => "-".to_owned(),
         }
