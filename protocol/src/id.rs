@@ -196,24 +196,20 @@ impl Serialize for AccountId {
     }
 }
 
+/// An account as our own records and messages may name it: `@world` too, which no user may type.
+struct OurAccount(AccountId);
+
+impl FromStr for OurAccount {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<OurAccount, BadName> {
+        if text == WORLD { Ok(OurAccount(AccountId::world())) } else { text.parse().map(OurAccount) }
+    }
+}
+
 impl<'de> Deserialize<'de> for AccountId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AccountId, D::Error> {
-        /// Our own records and messages may name `@world`; what a user types may not.
-        struct Ours(AccountId);
-
-        impl FromStr for Ours {
-            type Err = BadName;
-
-            fn from_str(text: &str) -> Result<Ours, BadName> {
-                if text == WORLD {
-                    Ok(Ours(AccountId::world()))
-                } else {
-                    text.parse().map(Ours)
-                }
-            }
-        }
-
-        deserialize_text(deserializer).map(|Ours(account)| account)
+        deserialize_text(deserializer).map(|OurAccount(account)| account)
     }
 }
 
@@ -224,6 +220,15 @@ pub struct Place {
     pub node: NodeId,
     /// The account on that node.
     pub account: AccountId,
+}
+
+impl Place {
+    /// Parses what our own records hold, where `@world` may stand.
+    pub(crate) fn parse_ours(text: &str) -> Result<Place, BadName> {
+        let (node, account) = text.split_once('/').ok_or_else(|| bad_name("a place", text, "write node/account"))?;
+        let OurAccount(account) = account.parse()?;
+        Ok(Place { node: node.parse()?, account })
+    }
 }
 
 impl FromStr for Place {
@@ -490,6 +495,19 @@ impl fmt::Display for ClusterName {
 }
 
 serde_as_text!(ClusterName);
+
+/// Serde for 64 random bits: hexadecimal where people read, since many readers of JSON round large numbers.
+pub(crate) mod hex {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, StoreId};
+
+    pub(crate) fn serialize<S: Serializer>(bits: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        StoreId(*bits).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        StoreId::deserialize(deserializer).map(|StoreId(bits)| bits)
+    }
+}
 
 #[cfg(test)]
 mod tests {

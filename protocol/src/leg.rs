@@ -1,21 +1,22 @@
 //! What a request asks for: legs `(node, account, delta)`, sorted, merged and balanced.
 
 use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::id::{AccountId, NodeId, Place};
+use crate::id::{AccountId, NodeId, Place, deserialize_text, hex};
 use crate::money::{Amount, BadAmount, Delta};
 
 /// Most legs one transaction may have.
 pub const LEGS_MAX: usize = 256;
 
-/// One account's part of a transaction, written `N1/A:-30`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// One account's part of a transaction, written `N1/A:-30`, in logs too.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Leg {
     /// The account and its node.
     pub place: Place,
@@ -34,6 +35,40 @@ impl FromStr for Leg {
             place,
             delta: delta.parse()?,
         })
+    }
+}
+
+impl Serialize for Leg {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            (&self.place, self.delta).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Leg {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Leg, D::Error> {
+        /// A leg as our own records hold it.
+        struct Ours(Leg);
+
+        impl FromStr for Ours {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Ours, String> {
+                let (place, delta) = text.rsplit_once(':').ok_or_else(|| BadOrder::LegSyntax.to_string())?;
+                let place = Place::parse_ours(place).map_err(|bad| bad.to_string())?;
+                let delta = delta.parse().map_err(|bad: BadAmount| bad.to_string())?;
+                Ok(Ours(Leg { place, delta }))
+            }
+        }
+
+        if deserializer.is_human_readable() {
+            deserialize_text(deserializer).map(|Ours(leg)| leg)
+        } else {
+            <(Place, Delta)>::deserialize(deserializer).map(|(place, delta)| Leg { place, delta })
+        }
     }
 }
 
@@ -257,7 +292,7 @@ impl fmt::Display for Order {
 
 /// Digest of a request's canonical legs: tells a repeated request from a reused id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct BodyDigest(pub u64);
+pub struct BodyDigest(#[serde(with = "hex")] pub u64);
 
 fn merge(legs: &[Leg]) -> Result<Vec<Leg>, BadOrder> {
     if legs.is_empty() {
@@ -289,8 +324,6 @@ fn merge(legs: &[Leg]) -> Result<Vec<Leg>, BadOrder> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
-
     use super::*;
 
     fn order(legs: &[&str]) -> Result<Order, BadOrder> {

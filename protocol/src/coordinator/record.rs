@@ -18,6 +18,7 @@ pub enum CoordinatorRecord {
         /// Start counter.
         epoch: Epoch,
         /// What this start calls itself.
+        #[serde(with = "crate::id::hex")]
         incarnation: Incarnation,
     },
     /// A transaction begins. Lazy: if it is lost, presumed abort says the right thing.

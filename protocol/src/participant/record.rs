@@ -32,6 +32,7 @@ pub enum NodeRecord {
         /// Its start counter.
         epoch: Epoch,
         /// What that start calls itself.
+        #[serde(with = "crate::id::hex")]
         incarnation: Incarnation,
     },
     /// The vote is YES (R2, R3). Forced.

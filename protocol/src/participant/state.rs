@@ -77,6 +77,7 @@ pub struct CoordinatorSeen {
     /// The highest epoch seen.
     pub epoch: Epoch,
     /// The incarnation of that epoch.
+    #[serde(with = "crate::id::hex")]
     pub incarnation: Incarnation,
     /// Its low-water mark.
     pub mark: TxnPoint,
