@@ -1,4 +1,5 @@
 //! The sled backend from outside: what it keeps, what it refuses, and what a crash leaves.
 
+mod damage;
 mod keeps;
 mod toy;

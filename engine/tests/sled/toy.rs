@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
 use std::path::Path;
 
 use engine::{Engine, Error, Opened, Owner, StoreConfig, StoreKind};
@@ -189,6 +190,20 @@ pub(crate) fn state_after(steps: u64) -> Toy {
         }
     }
     toy
+}
+
+/// Copies a folder with everything in it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("the target is new");
+    for entry in fs::read_dir(from).expect("the source is there") {
+        let entry = entry.expect("the source is there");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a file can be copied");
+        }
+    }
 }
 
 /// xorshift64*.
