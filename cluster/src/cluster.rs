@@ -249,7 +249,8 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start`].
     pub fn start_all(&mut self) -> Result<(), Error> {
-        for process in self.processes.values_mut() {
+        // The coordinator last: it would only find out that nobody is there yet.
+        for process in self.processes.values_mut().rev() {
             if process.poll().is_some() || process.pid().is_none() {
                 process.start(&[])?;
             }
@@ -435,7 +436,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .starts_with("cannot start coordinator (/no/such/binary): "),
+                .starts_with("cannot start N3 (/no/such/binary): "),
             "{error}"
         );
         let nodes = ClusterConfig {

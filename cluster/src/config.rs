@@ -90,13 +90,16 @@ pub enum Ports {
     },
 }
 
+/// Takes the name of a process and one of its log lines.
+pub type TakeLine = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
 /// What happens with each log line of a process, besides being kept for [`crate::Cluster::log_lines`].
 #[derive(Clone)]
 pub enum Log {
     /// Nothing.
     Kept,
     /// It is handed on with the name of its process, from a thread of that process.
-    To(Arc<dyn Fn(&str, &str) + Send + Sync>),
+    To(TakeLine),
     /// It is appended to `<name>.log` in this directory.
     Files(PathBuf),
 }

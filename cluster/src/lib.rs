@@ -29,5 +29,5 @@ mod ports;
 mod process;
 
 pub use crate::cluster::{Cluster, name};
-pub use config::{ClusterConfig, Log, Ports};
+pub use config::{ClusterConfig, Log, Ports, TakeLine};
 pub use error::{Error, Exit};

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::config::Log;
+use crate::config::{Log, TakeLine};
 
 /// How many lines of a process are kept.
 const LINES_KEPT_MAX: usize = 2000;
@@ -143,10 +143,7 @@ fn next_line(from: &mut impl BufRead) -> Option<String> {
 
 enum Sink {
     None,
-    Callback {
-        name: String,
-        take: Arc<dyn Fn(&str, &str) + Send + Sync>,
-    },
+    Callback { name: String, take: TakeLine },
     File(File),
 }
 

@@ -27,7 +27,11 @@ pub(crate) fn clear(dir: &Path) -> Result<usize, Failure> {
     for (_, name) in entries.iter().filter(|(_, name)| !name.ends_with(".lock")) {
         let path = dir.join(name);
         let is_dir = fs::symlink_metadata(&path).is_ok_and(|data| data.is_dir());
-        let result = if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let result = if is_dir {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
         result.map_err(|error| Failure::start(format!("cannot delete {}: {error}", path.display())))?;
         removed += 1;
     }
@@ -48,7 +52,11 @@ pub(crate) fn is_empty(dir: &Path) -> Result<bool, Failure> {
 /// If another process holds it.
 pub(crate) fn lock(dir: &Path, prefix: &str) -> Result<File, Failure> {
     let path = dir.join(format!("{prefix}.lock"));
-    let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let open = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
     let file = open.map_err(|error| Failure::start(format!("cannot open {}: {error}", path.display())))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -97,10 +105,20 @@ fn owner_of(name: &str) -> Option<Owner> {
     };
     let of_owner = name.strip_prefix(&owner.prefix())?;
     let whole = of_owner.strip_suffix(".tmp").unwrap_or(of_owner);
-    let plain = ["_manifest.json", "_state.json", "_state.prev.json", ".lock", ".synced", ".sled"];
+    let plain = [
+        "_manifest.json",
+        "_state.json",
+        "_state.prev.json",
+        ".lock",
+        ".synced",
+        ".sled",
+    ];
     let folders = [".sled.trial", ".sled.retired"];
     let is_log = || {
-        let middle = name.strip_suffix(".tmp").unwrap_or(name).strip_prefix(&owner.log_stem())?;
+        let middle = name
+            .strip_suffix(".tmp")
+            .unwrap_or(name)
+            .strip_prefix(&owner.log_stem())?;
         let middle = middle.strip_suffix(".jsonl")?;
         let number = middle.strip_prefix('.').unwrap_or("0");
         (middle == ".next" || number.bytes().all(|byte| byte.is_ascii_digit())).then_some(())
@@ -157,7 +175,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         assert!(is_empty(dir.path()).unwrap() && is_empty(&path("missing")).unwrap());
-        for name in ["README.md", "node_N1_state.json", "node_N2_log.jsonl", "coordinator_tx_log.jsonl", "up.json"] {
+        for name in [
+            "README.md",
+            "node_N1_state.json",
+            "node_N2_log.jsonl",
+            "coordinator_tx_log.jsonl",
+            "up.json",
+        ] {
             fs::write(path(name), "x").unwrap();
         }
         fs::create_dir_all(path("node_N3.sled/blobs")).unwrap();
@@ -166,14 +190,28 @@ mod tests {
         let held = lock(dir.path(), "node_N2").unwrap();
         let refused = clear(dir.path()).unwrap_err();
         assert!(refused.text.contains("node_N2.lock is held"), "{}", refused.text);
-        assert!(path("node_N1_state.json").exists() && path("up.json").exists(), "nothing was changed");
+        assert!(
+            path("node_N1_state.json").exists() && path("up.json").exists(),
+            "nothing was changed"
+        );
 
         drop(held);
         assert_eq!(clear(dir.path()).unwrap(), 5);
-        let mut left: Vec<String> =
-            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut left: Vec<String> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         left.sort();
-        assert_eq!(left, ["README.md", "coordinator.lock", "node_N1.lock", "node_N2.lock", "node_N3.lock"]);
+        assert_eq!(
+            left,
+            [
+                "README.md",
+                "coordinator.lock",
+                "node_N1.lock",
+                "node_N2.lock",
+                "node_N3.lock"
+            ]
+        );
         assert!(is_empty(dir.path()).unwrap(), "locks hold nothing");
     }
 }

@@ -50,7 +50,13 @@ impl Memory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let opens = !empty && fresh::is_empty(dir)?;
                 let seed = client::fresh_request_id();
-                let memory = Memory { format: FORMAT, nodes, store: store.to_string(), opens, seed };
+                let memory = Memory {
+                    format: FORMAT,
+                    nodes,
+                    store: store.to_string(),
+                    opens,
+                    seed,
+                };
                 memory.write(dir).map_err(|error| unwritable(&path, &error))?;
                 return Ok(memory);
             }
@@ -134,9 +140,16 @@ mod tests {
         assert!(first.must_open(dir));
         assert_ne!(first.request(0), first.request(1));
         let second = Memory::recall(dir, 3, StoreKind::Json, true).unwrap();
-        assert_eq!(second, first, "the seed stays, and so does the promise to open accounts");
+        assert_eq!(
+            second, first,
+            "the seed stays, and so does the promise to open accounts"
+        );
         second.note_opened(dir).unwrap();
-        assert!(!Memory::recall(dir, 3, StoreKind::Json, false).unwrap().must_open(dir));
+        assert!(
+            !Memory::recall(dir, 3, StoreKind::Json, false)
+                .unwrap()
+                .must_open(dir)
+        );
     }
 
     #[test]
@@ -145,8 +158,12 @@ mod tests {
         Memory::recall(dir.path(), 3, StoreKind::Json, false).unwrap();
         for (nodes, store) in [(4, StoreKind::Json), (3, StoreKind::Sled)] {
             let refused = Memory::recall(dir.path(), nodes, store, false).unwrap_err();
-            assert_eq!(refused.code, 2);
-            assert!(refused.text.contains("made with --nodes 3 --store json"), "{}", refused.text);
+            assert_eq!(refused.exit, crate::exit::Exit::Usage);
+            assert!(
+                refused.text.contains("made with --nodes 3 --store json"),
+                "{}",
+                refused.text
+            );
         }
         fs::write(dir.path().join(MEMORY), "{}").unwrap();
         assert!(Memory::recall(dir.path(), 3, StoreKind::Json, false).is_err());
@@ -160,6 +177,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("node_N1_state.json"), "{\"A\": 5}").unwrap();
         let memory = Memory::recall(dir.path(), 3, StoreKind::Json, false).unwrap();
-        assert!(!memory.must_open(dir.path()), "a map written by hand is somebody's money");
+        assert!(
+            !memory.must_open(dir.path()),
+            "a map written by hand is somebody's money"
+        );
     }
 }

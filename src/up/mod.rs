@@ -1,11 +1,215 @@
-//! To come.
+//! `twopence up`: a whole cluster on this machine, from the first look at the data directory to the last process's end.
+
+mod banner;
+mod fresh;
+pub(crate) mod interrupt;
+pub(crate) mod invocation;
+mod lines;
+mod memory;
+mod opening;
+mod supervise;
+
+use std::fs;
+use std::path::Path;
+
+use cluster::{Cluster, ClusterConfig, Error, Log, Ports};
 
 use crate::cli::UpArgs;
 use crate::exit::Exit;
-use crate::output::explain;
+use crate::output::{explain, print_line};
 
-/// Runs `twopence up`.
-pub(crate) fn run(_args: &UpArgs) -> Exit {
-    explain("twopence up is not part of this build. Nothing was started.");
-    Exit::Other
+use interrupt::Interrupt;
+use memory::Memory;
+
+/// Why `up` ends other than by being told to.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    text: String,
+}
+
+impl Failure {
+    /// It could not start or go on.
+    fn start(text: String) -> Failure {
+        Failure {
+            exit: Exit::Other,
+            text,
+        }
+    }
+
+    /// What was asked for makes no sense.
+    fn usage(text: String) -> Failure {
+        Failure {
+            exit: Exit::Usage,
+            text,
+        }
+    }
+}
+
+/// Runs `twopence up` until it is told to stop.
+pub(crate) fn run(args: &UpArgs) -> Exit {
+    match up(args) {
+        Ok(()) => Exit::Ok,
+        Err(failure) => {
+            explain(&failure.text);
+            failure.exit
+        }
+    }
+}
+
+fn up(args: &UpArgs) -> Result<(), Failure> {
+    let interrupt =
+        Interrupt::watch().map_err(|error| Failure::start(format!("cannot catch Ctrl-C: {error}")))?;
+    let dir = &args.data_dir;
+    fs::create_dir_all(dir)
+        .map_err(|error| Failure::start(format!("cannot make {}: {error}", dir.display())))?;
+    // Ours alone, until the end: two `up`s on one directory would get into each other's way.
+    let _only_one = fresh::lock(dir, "up")?;
+    if args.fresh {
+        report_cleared(dir, fresh::clear(dir)?);
+    }
+    let memory = Memory::recall(dir, args.nodes, args.store, args.empty)?;
+    let mut cluster = match Cluster::start(config(args, &interrupt)) {
+        Ok(cluster) => cluster,
+        Err(Error::Interrupted) => {
+            print_line("Stopped before everything was up. No money moved.");
+            return Ok(());
+        }
+        Err(error) => return Err(not_started(&error, args)),
+    };
+    let opened = if memory.must_open(dir) {
+        Some(opening::open(&cluster, &memory, dir)?)
+    } else {
+        None
+    };
+    print_line(&banner::text(args, &cluster, opened.as_deref()));
+    let ended = supervise::until_told_to_stop(&mut cluster, &interrupt);
+    stop(&mut cluster, &ended, dir);
+    ended
+}
+
+fn config(args: &UpArgs, interrupt: &Interrupt) -> ClusterConfig {
+    let binary = std::env::current_exe().unwrap_or_else(|_| invocation::own_name().into());
+    ClusterConfig {
+        nodes: args.nodes,
+        store: args.store.to_string(),
+        locking: args.locking.to_string(),
+        cluster: args.cluster.clone(),
+        ports: Ports::Fixed {
+            coordinator: args.coord_port,
+            nodes_from: args.base_port,
+        },
+        log: Log::To(lines::printer(args.nodes)),
+        log_level: args.log_level.to_string().to_lowercase(),
+        interrupt: interrupt.flag(),
+        ..ClusterConfig::new(binary, &args.data_dir)
+    }
+}
+
+fn report_cleared(dir: &Path, removed: usize) {
+    print_line(&match removed {
+        0 => format!(
+            "--fresh: there was nothing to delete in {}.",
+            invocation::shown(dir)
+        ),
+        1 => format!("--fresh: deleted 1 file in {}.", invocation::shown(dir)),
+        _ => format!(
+            "--fresh: deleted {removed} files and folders in {}.",
+            invocation::shown(dir)
+        ),
+    });
+}
+
+/// What a start that failed looks like to the person who asked for it.
+fn not_started(error: &Error, args: &UpArgs) -> Failure {
+    match error {
+        Error::Config(text) => Failure::usage(format!("{text}. Nothing was started.")),
+        Error::PortInUse(port) if *port == args.coord_port => Failure::start(format!(
+            "{error}, and the coordinator needs it. Nothing was started. If another `twopence up` runs, use that one \
+             or stop it; or choose another port with --coord-port"
+        )),
+        Error::PortInUse(port) => Failure::start(format!(
+            "{error}, and node N{} needs it. Nothing was started. If another `twopence up` runs, use that one or stop \
+             it; or choose other ports with --base-port",
+            port - args.base_port + 1
+        )),
+        Error::Exited(exit) => Failure {
+            exit: exit_of(exit),
+            text: format!("{exit}\nEverything was stopped again; what is on disk stays as it was."),
+        },
+        Error::Io(..) | Error::TooSlow { .. } | Error::Interrupted | Error::NotRunning(_) => {
+            Failure::start(format!("{error}. Everything was stopped again."))
+        }
+    }
+}
+
+/// The code that a process ended with, as ours.
+fn exit_of(exit: &cluster::Exit) -> Exit {
+    match exit.status.code() {
+        Some(2) => Exit::Usage,
+        Some(9) => Exit::Corrupt,
+        Some(_) | None => Exit::Other,
+    }
+}
+
+fn stop(cluster: &mut Cluster, ended: &Result<(), Failure>, dir: &Path) {
+    if ended.is_ok() {
+        print_line("Stopping: the coordinator first, then the nodes.");
+    }
+    let hard = cluster.stop_all();
+    for exit in &hard {
+        explain(&format!("{} {} while it was stopping.", exit.name, exit.how()));
+    }
+    let end = if hard.is_empty() {
+        "Stopped cleanly."
+    } else {
+        "Stopped; what was promised is on disk."
+    };
+    if ended.is_ok() {
+        print_line(&format!(
+            "{end} Everything is kept in {}.",
+            invocation::shown(dir)
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn args(words: &[&str]) -> UpArgs {
+        let words = [&["twopence", "up"], words].concat();
+        match Cli::try_parse_from(words).unwrap().command {
+            Command::Up(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_port_in_use_is_named_with_its_flag() {
+        let args = args(&["--coord-port", "5005", "--base-port", "7001"]);
+        let failure = not_started(&Error::PortInUse(5005), &args);
+        assert!(
+            failure
+                .text
+                .starts_with("port 5005 of 127.0.0.1 is already in use"),
+            "{}",
+            failure.text
+        );
+        assert!(failure.text.ends_with("--coord-port"), "{}", failure.text);
+        let failure = not_started(&Error::PortInUse(7003), &args);
+        assert!(
+            failure.text.contains("node N3") && failure.text.ends_with("--base-port"),
+            "{}",
+            failure.text
+        );
+        assert_eq!(failure.exit, Exit::Other);
+        assert_eq!(
+            not_started(&Error::Config("no".to_owned()), &args).exit,
+            Exit::Usage
+        );
+    }
 }
