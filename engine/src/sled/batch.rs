@@ -17,7 +17,7 @@ const LOG_LEN_MAX: usize = 192 * 1024;
 /// it lies on, and moving a page out of a segment that is to be freed. Measured in large batches: a third of this.
 const ROW_COST: usize = 1536;
 
-/// What a batch may cost beyond that if it is small and no average helps. Measured over 40,000 batches: 20 KiB.
+/// What a batch may cost beyond that if it is small and no average helps. Measured: 20 KiB for one row.
 const BATCH_COST: usize = 32 * 1024;
 
 /// A row's own bytes are written again when its page is.

@@ -8,21 +8,22 @@
 //!   calls.
 //! - **Atomicity.** A transaction writes a manifest in front of its messages that names its last log position; recovery
 //!   stops in front of a batch whose end it cannot reach. Several trees in one transaction share one manifest. The
-//!   sequence number and the [tally](tally) are rows in the same transaction.
+//!   sequence number and the [tally] are rows in the same transaction.
 //! - **Freed segments are reused before a sync, and a tear that lies two segments back passes for the end of a
 //!   segment.** sled takes what it has *written* for stable. It reuses a segment at the earliest when its log has grown
 //!   by more than a whole segment since the last live page moved out of it, and it looks for tears in the segment of
 //!   the last position it believes stable, and later ones. Both are safe as long as its log never grows by a segment
 //!   between two fsyncs. So nothing is given to sled before a sync, batches are small, the log's growth is measured
 //!   after each, and there is an fsync between two batches wherever their sum might pass a segment.
-//!   What remains: a single step that makes sled write more than 512 KiB. The steps that the protocol bounds (256 legs)
-//!   stay below half of that on average; if pages lie unfavourably and power fails within these milliseconds, the tally
-//!   makes the next start refuse the store rather than go on without what is lost.
-//! - **Large values go to `blobs/`, which is never synced.** Entries are cut into [rows](rows) that keep every page far
+//!   What remains: a single step, which is never cut in two, that makes sled write more than 512 KiB. 100 rows were
+//!   measured at 100 KiB at most, so the largest step of the protocol (256 legs) should stay below; if it does not and
+//!   power fails within these milliseconds, the tally makes the next start refuse the store rather than go on without
+//!   what is lost.
+//! - **Large values go to `blobs/`, which is never synced.** Entries are cut into [rows] that keep every page far
 //!   below the limit; the folder must be empty, and after the swap at open (see below) a write there cannot succeed.
-//! - **Opening writes, can panic, and can lose a damaged tail in silence.** What is opened is a [copy](folder), under a
-//!   [shield](shield), every row is read and decoded, rows must add up to the tally, and a store that is older than its
-//!   [mark](mark) is refused.
+//! - **Opening writes, can panic, and can lose a damaged tail in silence.** What is opened is a copy (see
+//!   [folder]), under a [shield], every row is read and decoded, rows must add up to the tally, and a store that is older than its
+//!   [mark] is refused.
 //! - **The lock of a process that is dying, or of a sled thread that has not noticed the end, lingers.** It is waited
 //!   for, when opening and when closing.
 //!
