@@ -5,7 +5,8 @@
 //! [`Disk::sync_dir`] makes the names durable.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -85,6 +86,20 @@ pub trait DiskFile: Send + 'static {
     /// # Errors
     /// Whatever the system reports; what was written since the last sync is undefined.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Writes line breaks behind the end from now on, at least a quarter of `len` bytes ahead of it, which later appends
+    /// write over. A sync that does not grow the file has less to do. Does nothing where there is no room for it, or
+    /// where the disk gains nothing by it.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    fn fill_ahead(&mut self, len: u64) -> io::Result<()>;
+
+    /// Takes away what [`DiskFile::fill_ahead`] left, and fills no more.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    fn trim(&mut self) -> io::Result<()>;
 }
 
 /// The operating system's disk.
@@ -115,8 +130,13 @@ impl Disk for OsDisk {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        let file = OpenOptions::new().append(true).create_new(true).open(path)?;
-        Ok(OsFile { file })
+        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        Ok(OsFile {
+            file,
+            end: 0,
+            filled: 0,
+            ahead: 0,
+        })
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
@@ -167,12 +187,41 @@ impl Disk for OsDisk {
 #[derive(Debug)]
 pub struct OsFile {
     file: File,
+    /// Where the next append goes.
+    end: u64,
+    /// How long the file is: line breaks stand behind `end`.
+    filled: u64,
+    /// How far to fill ahead; 0 for not at all.
+    ahead: u64,
+}
+
+impl OsFile {
+    fn fill(&mut self) -> io::Result<()> {
+        if self.filled >= self.end + self.ahead / 4 {
+            return Ok(());
+        }
+        let from = self.filled.max(self.end);
+        let to = self.end + self.ahead;
+        let filler = vec![b'\n'; usize::try_from(to - from).expect("a filler fits in memory")];
+        match self.file.write_all_at(&filler, from) {
+            Ok(()) => self.filled = to,
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                // Without the filler nothing is lost but speed; what was written of it is filler all the same.
+                self.ahead = 0;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
 }
 
 impl DiskFile for OsFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         // Goes on after short and interrupted writes.
-        self.file.write_all(bytes)
+        self.file.write_all_at(bytes, self.end)?;
+        self.end += u64::try_from(bytes.len()).expect("memory fits in 64 bits");
+        self.filled = self.filled.max(self.end);
+        if self.ahead > 0 { self.fill() } else { Ok(()) }
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -182,5 +231,57 @@ impl DiskFile for OsFile {
                 result => return result,
             }
         }
+    }
+
+    fn fill_ahead(&mut self, len: u64) -> io::Result<()> {
+        self.ahead = len;
+        self.fill()
+    }
+
+    fn trim(&mut self) -> io::Result<()> {
+        self.ahead = 0;
+        self.filled = self.end;
+        self.file.set_len(self.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_filled_ahead_is_written_over_and_can_be_trimmed() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = OsDisk::new(dir.path());
+        let mut file = disk.create("log").unwrap();
+        file.append(b"one\n").unwrap();
+        file.fill_ahead(16).unwrap();
+        assert_eq!(
+            disk.read("log").unwrap(),
+            b"one\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
+        );
+        file.append(b"two\n").unwrap();
+        assert_eq!(
+            disk.read("log").unwrap().len(),
+            20,
+            "an append into the filler does not grow the file"
+        );
+        file.append(&[b'x'; 40]).unwrap();
+        assert_eq!(
+            disk.read("log").unwrap().len(),
+            48 + 16,
+            "the end moves, and the filler with it"
+        );
+        file.trim().unwrap();
+        assert_eq!(
+            disk.read("log").unwrap(),
+            [&b"one\ntwo\n"[..], &[b'x'; 40]].concat()
+        );
+        file.append(b"end").unwrap();
+        assert_eq!(
+            disk.read("log").unwrap().len(),
+            51,
+            "after a trim nothing is filled any more"
+        );
     }
 }

@@ -405,6 +405,15 @@ impl DiskFile for MemFile {
         }
         result
     }
+
+    /// In memory nothing is gained by it, and every test would have to look behind the filler.
+    fn fill_ahead(&mut self, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn trim(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -255,6 +255,7 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<D> {
             self.log.write_mark()?;
             self.log.sync_file()?;
         }
+        self.log.trim()?;
         assert_eq!(
             state.seq(),
             self.log.synced(),

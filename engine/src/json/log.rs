@@ -16,6 +16,10 @@ use crate::{Error, seal};
 /// Bytes that may wait in memory for a sync before they are given to the system.
 const BUFFER_LEN_MAX: usize = 256 * 1024;
 
+/// Line breaks written ahead of the log's end, so that most syncs need not grow the file: a sync of a file that keeps
+/// its length takes about two thirds of the time.
+pub(crate) const FILL_AHEAD: u64 = 256 * 1024;
+
 /// The log's open end.
 pub(crate) struct Log<D: Disk> {
     home: Home<D>,
@@ -129,6 +133,13 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
+    /// Takes the filler away behind the last line.
+    pub(crate) fn trim(&mut self) -> Result<(), Error> {
+        self.file
+            .trim()
+            .map_err(self.home.io("shorten", &self.home.names.active))
+    }
+
     /// Makes also a mark durable that stands behind the last record.
     pub(crate) fn sync_file(&mut self) -> Result<(), Error> {
         self.file
@@ -169,6 +180,9 @@ impl<D: Disk> Log<D> {
             }
             Err(error) => return Err(self.home.io("write", &names.next)(error)),
         };
+        // A closed segment ends with its last line; its digest is over nothing else.
+        self.trim()?;
+        self.sync_file()?;
         failpoint::check("checkpoint.k9").map_err(|error| Error::io("failpoint checkpoint.k9", error))?;
         self.home.sync_dir()?;
         self.home.rename(&names.active, &names.closed(self.first))?;
@@ -186,6 +200,7 @@ impl<D: Disk> Log<D> {
         failpoint::check("checkpoint.k7")?;
         let mut file = self.home.disk.create(&self.home.names.next)?;
         file.append(text)?;
+        file.fill_ahead(FILL_AHEAD)?;
         failpoint::check("checkpoint.k8")?;
         file.sync()?;
         Ok(file)

@@ -12,6 +12,7 @@ use protocol::id::StoreId;
 use crate::disk::{Disk, DiskFile};
 use crate::failpoint;
 use crate::json::line;
+use crate::json::log::FILL_AHEAD;
 use crate::json::names::Names;
 use crate::json::segment::{self, Place, Segment, Source};
 use crate::json::state_file;
@@ -184,7 +185,10 @@ impl<'a, S: Fold, D: Disk> Replay<'a, S, D> {
 
     /// Replays one segment; `named` is the first record that its name promises.
     fn segment(&mut self, name: &str, named: Option<Seq>) -> Result<(Vec<u8>, Segment), Error> {
-        let bytes = self.home.read(name)?;
+        let mut bytes = self.home.read(name)?;
+        if named.is_none() {
+            segment::trim_filler(&mut bytes);
+        }
         let path = self.home.disk.display(name);
         let source = Source {
             path: &path,
@@ -297,6 +301,7 @@ pub(crate) fn settle<D: Disk>(
     let write = || {
         let mut file = home.disk.create(&aside)?;
         file.append(&bytes)?;
+        file.fill_ahead(FILL_AHEAD)?;
         file.sync()?;
         Ok(file)
     };

@@ -134,6 +134,15 @@ pub(crate) fn read(
     })
 }
 
+/// Takes the line breaks away that were written ahead of the active segment's end, all but the last line's own.
+pub(crate) fn trim_filler(bytes: &mut Vec<u8>) {
+    let end = bytes
+        .iter()
+        .rposition(|&byte| byte != b'\n')
+        .map_or(0, |last| last + 1);
+    bytes.truncate((end + 1).min(bytes.len()));
+}
+
 /// The first line is synced before its segment gets its name, so a bad one is never a torn one.
 pub(crate) fn read_header(bytes: &[u8], source: Source<'_>) -> Result<(Header, usize), Error> {
     let mut lines = Lines {
@@ -287,6 +296,29 @@ mod tests {
                 assert!(segment.last == 4 && segment.dropped.is_some(), "bit {bit}");
             }
         }
+    }
+
+    #[test]
+    fn line_breaks_written_ahead_hold_nothing_and_a_damaged_one_loses_nothing() {
+        let (good, _) = sample();
+        let mut filled = good.clone();
+        filled.extend_from_slice(&[b'\n'; 64]);
+        for bit in good.len() * 8..filled.len() * 8 {
+            let mut bad = filled.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            trim_filler(&mut bad);
+            let segment = read(&bad, SOURCE, |_, _, _| Ok(())).unwrap();
+            assert!(segment.last == 5 && segment.dropped.is_some(), "bit {bit}");
+        }
+        trim_filler(&mut filled);
+        assert_eq!(filled, good);
+        let mut unended = good[..good.len() - 1].to_vec();
+        trim_filler(&mut unended);
+        assert_eq!(
+            unended,
+            good[..good.len() - 1],
+            "a last line without its end stays as it is"
+        );
     }
 
     #[test]
