@@ -256,10 +256,7 @@ mod tests {
         let mut file = disk.create("log").unwrap();
         file.append(b"one\n").unwrap();
         file.fill_ahead(16).unwrap();
-        assert_eq!(
-            disk.read("log").unwrap(),
-            b"one\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
-        );
+        assert_eq!(disk.read("log").unwrap(), [&b"one\n"[..], &[b'\n'; 16]].concat());
         file.append(b"two\n").unwrap();
         assert_eq!(
             disk.read("log").unwrap().len(),
