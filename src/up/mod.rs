@@ -4,7 +4,7 @@ mod banner;
 mod fresh;
 pub(crate) mod interrupt;
 pub(crate) mod invocation;
-mod lines;
+pub(crate) mod lines;
 mod memory;
 mod opening;
 mod supervise;

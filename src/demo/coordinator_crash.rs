@@ -1,0 +1,137 @@
+//! The coordinator is killed in the middle of a transfer. What it had decided it finishes, the rest it aborts.
+
+use std::time::{Duration, Instant};
+
+use client::{Ask, Pipeline, RequestId, Target, fresh_request_id};
+use client::{Error, Order};
+
+use super::stage::{Stage, order, shown};
+use super::wrong::Wrong;
+use super::{Demo, say};
+use crate::cli::CoordinatorCrashPoint;
+
+const AMOUNT: i64 = 50;
+
+/// How long the coordinator may take to die.
+const DEATH_MAX: Duration = Duration::from_secs(30);
+
+struct Point {
+    name: &'static str,
+    failpoint: &'static str,
+    tells: &'static str,
+    commits: bool,
+}
+
+/// The demo at one point, or at all.
+pub(super) fn demos(at: Option<CoordinatorCrashPoint>) -> Vec<Demo> {
+    let all = [
+        CoordinatorCrashPoint::Prepare,
+        CoordinatorCrashPoint::BeforeCommit,
+        CoordinatorCrashPoint::AfterCommit,
+    ];
+    let chosen = all
+        .into_iter()
+        .filter(|point| at.is_none_or(|at| at == *point))
+        .map(point);
+    chosen
+        .map(|point| {
+            Demo::new(&format!("coordinator-crash --at {}", point.name), move |stage| {
+                tell(stage, &point)
+            })
+        })
+        .collect()
+}
+
+fn point(at: CoordinatorCrashPoint) -> Point {
+    match at {
+        CoordinatorCrashPoint::Prepare => Point {
+            name: "prepare",
+            failpoint: "sent.prepare=kill@2",
+            tells: "It dies when both nodes have been asked to prepare: nothing is decided, so the transfer aborts.",
+            commits: false,
+        },
+        CoordinatorCrashPoint::BeforeCommit => Point {
+            name: "before-commit",
+            failpoint: "append.COMMIT=kill",
+            tells: "It dies when both nodes have voted YES, before it notes a decision: the transfer aborts.",
+            commits: false,
+        },
+        CoordinatorCrashPoint::AfterCommit => Point {
+            name: "after-commit",
+            failpoint: "synced.COMMIT=kill",
+            tells: "It dies when COMMIT is on its disk and nobody knows yet: decided is decided, it commits.",
+            commits: true,
+        },
+    }
+}
+
+fn tell(stage: &mut Stage, point: &Point) -> Result<(), Wrong> {
+    say(&format!("N1/A → N2/B {AMOUNT}. {}", point.tells));
+    let before = stage.balances()?;
+    say(&format!("Before: {}.", shown(before)));
+    let epoch = stage.epoch()?;
+    stage.arm(Target::Coordinator, point.failpoint)?;
+    let order = order("N1/A", "N2/B", AMOUNT);
+    let request = fresh_request_id();
+    lose_the_answer(stage, request, &order)?;
+    stage.see_die_and_return(Target::Coordinator, epoch)?;
+    see_recovery(stage, point)?;
+    stage.settle()?;
+    say("Nothing is in doubt any more.");
+    stage.ask_again(request, &order, point.commits)?;
+    let moved = if point.commits { AMOUNT } else { 0 };
+    stage.check(before, [-moved, moved, 0])
+}
+
+/// Sends the request once, on one connection, and sees that break.
+fn lose_the_answer(stage: &Stage, request: RequestId, order: &Order) -> Result<(), Wrong> {
+    let mut connection = Pipeline::connect(stage.client_config())?;
+    connection.send(Ask::Submit {
+        request,
+        repeated: false,
+        order: order.clone(),
+    })?;
+    let until = Instant::now() + DEATH_MAX;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match connection.receive(left.min(Duration::from_millis(100))) {
+            Err(Error::NoAnswer(_)) => {
+                say("The client hears nothing: the connection broke. To it the outcome is unknown.");
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+            Ok(Some((_, answer))) => {
+                return Err(Wrong::Story(format!(
+                    "the coordinator should have died, and it says: {answer}"
+                )));
+            }
+            Ok(None) if left.is_zero() => {
+                return Err(Wrong::Story(
+                    "the coordinator should have died, and it says nothing".to_owned(),
+                ));
+            }
+            Ok(None) => stage.pause()?,
+        }
+    }
+}
+
+/// Shows what the restarted coordinator found in its log.
+fn see_recovery(stage: &mut Stage, point: &Point) -> Result<(), Wrong> {
+    let Some(cluster) = stage.cluster() else {
+        say("Its log line \"Found 1 incomplete transactions …\" stands in the terminal of `twopence up`.");
+        return Ok(());
+    };
+    let line = cluster.wait_line(Target::Coordinator, "incomplete transactions from previous run")?;
+    let found = line.find("Found").map_or(line.as_str(), |start| &line[start..]);
+    say(&format!("The coordinator: {found}"));
+    let expected = if point.commits {
+        "1 to commit, 0 to abort"
+    } else {
+        "0 to commit, 1 to abort"
+    };
+    if found.ends_with(expected) {
+        Ok(())
+    } else {
+        Err(Wrong::Story(format!("it must have found {expected}")))
+    }
+}
