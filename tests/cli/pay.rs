@@ -216,12 +216,13 @@ fn an_unknown_outcome_is_asked_again_as_repeated_until_somebody_knows() {
 }
 
 pub(crate) fn submitted(ask: Ask) -> (RequestId, bool, String) {
-    match ask {
-        Ask::Submit {
-            request,
-            repeated,
-            order,
-        } => (request, repeated, order.to_string()),
-        other => panic!("not a submit: {other}"),
-    }
+    let Ask::Submit {
+        request,
+        repeated,
+        order,
+    } = ask
+    else {
+        panic!("not a submit: {ask}");
+    };
+    (request, repeated, order.to_string())
 }

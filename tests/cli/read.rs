@@ -104,17 +104,13 @@ fn accounts_of_all_nodes_come_page_by_page_and_a_node_that_is_away_makes_it_inco
             let accounts = names.iter().map(|name| (name.parse().unwrap(), 1000)).collect();
             Act::Answer(Answer::Accounts(Page { accounts, more }))
         };
-        match ask {
-            Ask::Status => Act::Answer(cluster(vec![up("N1"), LinkState::Down(node("N2"))])),
-            Ask::Accounts {
-                node: asked,
-                after: None,
-            } if *asked == node("N1") => page(&["A", "B"], true),
-            Ask::Accounts {
-                node: asked,
-                after: Some(after),
-            } if *asked == node("N1") && after.as_str() == "B" => page(&["C"], false),
-            _ => Act::Answer(Answer::Failed("node N2 is not connected".to_owned())),
+        let Ask::Accounts { node: asked, after } = ask else {
+            return Act::Answer(cluster(vec![up("N1"), LinkState::Down(node("N2"))]));
+        };
+        match after.as_ref().map(|after| after.as_str()) {
+            None if *asked == node("N1") => page(&["A", "B"], true),
+            Some("B") if *asked == node("N1") => page(&["C"], false),
+            None | Some(_) => Act::Answer(Answer::Failed("node N2 is not connected".to_owned())),
         }
     });
     let run = ask(&fake, "accounts");
