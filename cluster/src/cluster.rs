@@ -29,6 +29,9 @@ const START_TRIES: u32 = 5;
 /// How long one question for the cluster's status may take.
 const STATUS_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a single look at the cluster may take.
+const LOOK_PATIENCE: Duration = Duration::from_millis(300);
+
 /// Every process of a cluster on this machine. Dropping it kills what still runs.
 #[derive(Debug)]
 pub struct Cluster {
@@ -314,6 +317,26 @@ impl Cluster {
                 TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() && process.poll().is_none();
         }
         process.pid().is_some() && process.ready
+    }
+
+    /// Whether a process runs and takes part: the coordinator reports the node as up, or, for the coordinator, every
+    /// node that runs. Looks once, for at most 300 ms.
+    pub fn takes_part(&mut self, target: Target) -> bool {
+        if !self.is_listening(target) {
+            return false;
+        }
+        let config = ClientConfig {
+            timeout: LOOK_PATIENCE,
+            ..self.client_config()
+        };
+        let mut client = Client::new(config).expect("it names a coordinator and a timeout");
+        let asked = match target {
+            Target::Coordinator => self.running(),
+            Target::Node(_) => vec![target],
+        };
+        client
+            .status()
+            .is_ok_and(|status| not_up(&asked, &status).is_none())
     }
 
     /// Waits for a process to end, at most so long.

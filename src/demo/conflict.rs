@@ -38,13 +38,12 @@ pub(super) fn tell(stage: &mut Stage) -> Result<(), Wrong> {
     say(&format!("Transfer 2: {}.", outcome(&second)));
     say(&format!("Transfer 1: {}.", outcome(&first)));
     let contention = Reason::LockContention(player("N2/B").account);
-    match &second.outcome {
-        Outcome::Aborted { refusal, .. } if refusal.reason == contention => {}
-        other => {
-            return Err(Wrong::Story(format!(
-                "transfer 2 must abort with {contention}, but: {other}"
-            )));
-        }
+    let refused = matches!(&second.outcome, Outcome::Aborted { refusal, .. } if refusal.reason == contention);
+    if !refused {
+        let other = &second.outcome;
+        return Err(Wrong::Story(format!(
+            "transfer 2 must abort with {contention}, but: {other}"
+        )));
     }
     if !matches!(first.outcome, Outcome::Committed { .. }) {
         return Err(Wrong::Story(format!(

@@ -57,11 +57,13 @@ pub(crate) fn run(command: &DemoCommand) -> Exit {
     worst
 }
 
+type Story = Box<dyn Fn(&mut Stage) -> Result<(), Wrong>>;
+
 /// One demo: a story about a cluster.
 struct Demo {
     name: String,
     needs_own_cluster: bool,
-    tell: Box<dyn Fn(&mut Stage) -> Result<(), Wrong>>,
+    tell: Story,
 }
 
 impl Demo {

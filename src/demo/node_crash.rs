@@ -87,7 +87,7 @@ fn tell(stage: &mut Stage, point: &Point) -> Result<(), Wrong> {
     }
     stage.see_die_and_return(node, epoch)?;
     stage.settle()?;
-    say("Nothing is in doubt any more.");
+    stage.see_agreement(submission.request)?;
     stage.ask_again(submission.request, &order, point.commits)?;
     let moved = if point.commits { AMOUNT } else { 0 };
     stage.check(before, [-moved, moved, 0])

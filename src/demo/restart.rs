@@ -26,7 +26,7 @@ pub(super) fn tell(stage: &mut Stage) -> Result<(), Wrong> {
     stage.settle()?;
     stage.check(before, [-40, 10, 30])?;
 
-    say("Three more, then every process is killed with SIGKILL at once.");
+    say("Three more, then every process is killed with SIGKILL, without a word.");
     transfers(stage)?;
     own(stage)?.kill9_all();
     say("All dead. All are started again.");

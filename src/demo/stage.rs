@@ -7,11 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use client::{
-    Amount, AuditVerdict, BalanceAnswer, Client, ClientConfig, Order, Outcome, Place, RequestId, Submission,
-    Target,
+    Amount, AuditVerdict, BalanceAnswer, Client, ClientConfig, Order, Outcome, Place, Reference, RequestId,
+    Submission, Target,
 };
 use cluster::{Cluster, ClusterConfig, Log};
-use protocol::message::LinkState;
+use protocol::message::{LinkState, TxnState};
 use tempfile::TempDir;
 
 use super::say;
@@ -283,6 +283,31 @@ impl Stage {
         } else {
             Ok(())
         }
+    }
+
+    /// Checks that no two nodes tell different ends of a request's transaction, and that none still waits.
+    pub(super) fn see_agreement(&self, request: RequestId) -> Result<(), Wrong> {
+        let report = self.client().show(Reference::Request(request))?;
+        let (mut committed, mut aborted, mut lines) = (false, false, Vec::new());
+        for (node, view) in &report.nodes {
+            let Some(view) = view else {
+                return Err(Wrong::Story(format!(
+                    "{node} does not say how the transaction ended"
+                )));
+            };
+            match view.state {
+                TxnState::Unknown | TxnState::Forgotten => continue,
+                TxnState::Prepared => return Err(Wrong::Story(format!("{node} is still in doubt"))),
+                TxnState::Committed => committed = true,
+                TxnState::Aborted(_) => aborted = true,
+            }
+            lines.push(format!("{node} {}", view.state));
+        }
+        if committed && aborted {
+            return Err(Wrong::Money(format!("the nodes disagree: {}", lines.join(", "))));
+        }
+        say(&format!("Nothing is in doubt any more: {}.", lines.join(", ")));
+        Ok(())
     }
 
     /// Sends a request again under its id, as a client that got no answer does. The outcome must be as expected, and

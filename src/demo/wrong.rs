@@ -52,9 +52,10 @@ impl From<client::Error> for Wrong {
 
 impl From<cluster::Error> for Wrong {
     fn from(error: cluster::Error) -> Wrong {
-        match error {
-            cluster::Error::Interrupted => Wrong::Interrupted,
-            error => Wrong::Cluster(error.to_string()),
+        if matches!(error, cluster::Error::Interrupted) {
+            Wrong::Interrupted
+        } else {
+            Wrong::Cluster(error.to_string())
         }
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn until_told_to_stop(cluster: &mut Cluster, interrupt: &Interrupt) -
             }
         }
         for (target, history) in &mut histories {
-            if history.coming_back && cluster.is_listening(*target) {
+            if history.coming_back && cluster.takes_part(*target) {
                 history.coming_back = false;
                 print_line(&format!("{} is back.", cluster::name(*target)));
             }
