@@ -182,10 +182,10 @@ mod tests {
 
     fn args(words: &[&str]) -> UpArgs {
         let words = [&["twopence", "up"], words].concat();
-        match Cli::try_parse_from(words).unwrap().command {
-            Command::Up(args) => args,
-            other => panic!("{other:?}"),
-        }
+        let Command::Up(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("not up");
+        };
+        args
     }
 
     #[test]
