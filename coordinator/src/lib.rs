@@ -1,4 +1,4 @@
-//! The coordinator process: a [`Coordinator`](protocol::coordinator::Coordinator) with its log, on the event loop.
+//! The coordinator process: a [`Coordinator`] with its log, on the event loop.
 //!
 //! Start order (R22): lock, manifest, recovery (all in [`engine::open`]), a new epoch on disk, and only then listen
 //! and dial.

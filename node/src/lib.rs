@@ -1,4 +1,4 @@
-//! The node process: a [`Participant`](protocol::participant::Participant) with a store, on the event loop.
+//! The node process: a [`Participant`] with a store, on the event loop.
 //!
 //! Start order (R22): lock, manifest, recovery (all in [`engine::open`]), holds retaken from what was prepared, and
 //! only then listen.
