@@ -33,7 +33,7 @@ pub(crate) fn node(args: &NodeArgs) -> Exit {
     match ended {
         Ok(()) => Exit::Ok,
         Err(node::Error::Usage(text)) => failed(&text, Exit::Usage),
-        Err(node::Error::Store(error)) => failed(&error.to_string(), store_exit(&error)),
+        Err(node::Error::Store(error)) => failed(&error.to_string(), Exit::from(&error)),
         Err(node::Error::Loop(error)) => failed(&error.to_string(), Exit::Other),
     }
 }
@@ -56,7 +56,7 @@ pub(crate) fn coordinator(args: &CoordinatorArgs) -> Exit {
     match ended {
         Ok(()) => Exit::Ok,
         Err(coordinator::Error::Usage(text)) => failed(&text, Exit::Usage),
-        Err(coordinator::Error::Store(error)) => failed(&error.to_string(), store_exit(&error)),
+        Err(coordinator::Error::Store(error)) => failed(&error.to_string(), Exit::from(&error)),
         Err(coordinator::Error::Loop(error)) => failed(&error.to_string(), Exit::Other),
     }
 }
@@ -81,13 +81,4 @@ fn store(args: &ServerArgs, owner: Owner) -> StoreConfig {
 fn failed(text: &str, exit: Exit) -> Exit {
     log::error!("{text}");
     exit
-}
-
-/// What a store's refusal means to whoever started the process.
-fn store_exit(error: &engine::Error) -> Exit {
-    match error {
-        engine::Error::Mismatch(_) => Exit::Usage,
-        engine::Error::Corrupt(_) => Exit::Corrupt,
-        engine::Error::Locked { .. } | engine::Error::Io { .. } => Exit::Other,
-    }
 }

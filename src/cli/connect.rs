@@ -1,6 +1,5 @@
 //! What every client command can be told: whom to ask, for how long, and how to print.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -9,6 +8,7 @@ use log::LevelFilter;
 use protocol::id::ClusterName;
 
 use super::address::{Address, Host};
+use crate::up::invocation::connection_flags;
 
 const HOST: &str = "127.0.0.1";
 const PORT: u16 = 5000;
@@ -78,16 +78,8 @@ impl ConnectArgs {
 
     /// The flags that a command has to repeat in order to reach the same cluster; starts with a space.
     pub(crate) fn repeat(&self) -> String {
-        let mut flags = String::new();
         let coordinators: Vec<String> = self.coordinators().iter().map(Address::to_string).collect();
-        let coordinators = coordinators.join(",");
-        if coordinators != format!("{HOST}:{PORT}") {
-            write!(flags, " --coord {coordinators}").expect("a string takes all");
-        }
-        if self.cluster.to_string() != CLUSTER {
-            write!(flags, " --cluster {}", self.cluster).expect("a string takes all");
-        }
-        flags
+        connection_flags(&coordinators.join(","), &self.cluster.to_string())
     }
 }
 

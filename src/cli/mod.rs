@@ -31,17 +31,22 @@ pub(crate) use up::UpArgs;
     max_term_width = 100,
     after_help = "\
 Try it, in two terminals:
-  twopence up                          starts three nodes and a coordinator; N1/A, N2/B, N3/C hold 1000 each
-  twopence transfer N1/A N2/B 10       moves 10
-  twopence balance N2/B                prints 1010
-  twopence audit                       checks that no money was made or lost
+  twopence up                       three nodes; N1/A, N2/B, N3/C hold 1000 each
+  twopence transfer N1/A N2/B 10    moves 10
+  twopence balance N2/B             prints 1010
+  twopence audit                    checks that no money was made or lost
 
 Exit codes of client commands:
-  0  committed, or done                     6  outcome unknown, or answer incomplete
-  2  usage: nothing was sent                7  no coordinator can be reached
-  3  aborted: insufficient funds            8  an invariant is violated
-  4  aborted: conflict, try again           9  corrupt store
-  5  aborted or failed for another reason   10 request id reused with another body"
+  0   committed, or done
+  2   usage: nothing was sent
+  3   aborted: insufficient funds
+  4   aborted: conflict, try again
+  5   aborted or failed for another reason
+  6   outcome unknown, or answer incomplete
+  7   no coordinator can be reached
+  8   an invariant is violated
+  9   corrupt store
+  10  request id reused with another body"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

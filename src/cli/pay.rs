@@ -19,11 +19,11 @@ Examples:
   twopence transfer N1/A N2/B 10
   twopence transfer --from-node N1 --from-account A --to-node N2 --to-account B --amount 10
 
-Prints TRANSFER_RESULT(success=true, …), or success=false with the reason, or success=unknown. After success=unknown
-repeat the command with --request-id and the id that was printed: the money moves at most once.
+Prints TRANSFER_RESULT(success=true, …), or success=false with the reason, or success=unknown. \
+After success=unknown repeat the command with --request-id and the id that was printed: the money moves at most once.
 
-Exit codes: 0 committed, 3 insufficient funds, 4 conflict (try again), 5 aborted for another reason, 6 unknown,
-7 no coordinator, 10 request id reused with another body."
+Exit codes: 0 committed, 3 insufficient funds, 4 conflict (try again), 5 aborted for another reason, \
+6 unknown, 7 no coordinator, 10 request id reused with another body."
 )]
 pub(crate) struct TransferArgs {
     /// Account to take from, such as N1/A
@@ -97,8 +97,8 @@ impl TransferArgs {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
-  twopence submit N1/A:-30 N2/B:+10 N3/C:+20       A pays B and C
-  twopence submit N1/A:-5 N2/B:-5 N3/C:10          A and B pay C
+  twopence submit N1/A:-30 N2/B:+10 N3/C:+20   A pays B and C
+  twopence submit N1/A:-5 N2/B:-5 N3/C:10      A and B pay C
 
 The legs must add up to 0. Prints SUBMIT_RESULT(…); otherwise as transfer, the exit codes too.")]
 pub(crate) struct SubmitArgs {
@@ -126,7 +126,7 @@ impl SubmitArgs {
 Example:
   twopence deposit N1/A 100
 
-The money is balanced against the node's own @world account, so that everything always adds up to 0.
+The money is balanced against the node's own @world account, so that everything always adds up to 0. \
 Prints DEPOSIT_RESULT(…); otherwise as transfer, the exit codes too.")]
 pub(crate) struct DepositArgs {
     /// Account to give to, such as N1/A

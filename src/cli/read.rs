@@ -11,8 +11,8 @@ use super::ConnectArgs;
 Example:
   twopence balance N1/A
 
-Prints the number alone. Waits for transactions that hold the account; one that stays in doubt for longer than half of
---timeout-ms makes it exit with 6 and name the transaction and the possible balances.")]
+Prints the number alone. Waits for transactions that hold the account; one that stays in doubt for longer than \
+half of --timeout-ms makes it exit with 6 and name the transaction and the possible balances.")]
 pub(crate) struct BalanceArgs {
     /// The account, such as N1/A
     #[arg(value_name = "ACCOUNT")]
@@ -45,7 +45,7 @@ pub(crate) struct AccountsArgs {
 Example:
   twopence audit
 
-Exit codes: 0 all the money is there, 6 incomplete (a node is away or something is in doubt: try again),
+Exit codes: 0 all the money is there, 6 incomplete (a node is away or something is in doubt: try again), \
 8 money was made or lost.")]
 pub(crate) struct AuditArgs {
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub(crate) struct AuditArgs {
 #[command(after_help = "\
 Examples:
   twopence status
-  twopence status --coord 127.0.0.1:5000,127.0.0.1:5001      every one of them is asked")]
+  twopence status --coord 127.0.0.1:5000,127.0.0.1:5001   asks each of them")]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,

@@ -18,7 +18,7 @@ use super::connect::log_level;
 Example:
   twopence node --node-id N1 --port 6001 --data-dir data
 
-A node waits for its coordinator to connect. Its store and what it was started for are remembered in the data
+A node waits for its coordinator to connect. Its store and what it was started for are remembered in the data \
 directory: another --store, --cluster or --node-id is refused there.
 Exit codes: 0 stopped cleanly, 2 usage, 5 cannot start or had to stop, 9 corrupt store.")]
 pub(crate) struct NodeArgs {

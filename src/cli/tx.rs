@@ -17,8 +17,8 @@ pub(crate) enum TxCommand {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
-  twopence tx show 9f3c2a71b0d4e655-1-7                      by transaction id
-  twopence tx show 5f0c9d2e8a7b4c61b3f2d1e0a9887766          by request id")]
+  twopence tx show 9f3c2a71b0d4e655-1-7               by transaction id
+  twopence tx show 5f0c9d2e8a7b4c61b3f2d1e0a9887766   by request id")]
 pub(crate) struct ShowArgs {
     /// A transaction id or a request id
     #[arg(value_name = "ID")]
@@ -49,8 +49,8 @@ pub(crate) struct ListArgs {
 Example:
   twopence tx resolve 9f3c2a71b0d4e655-1-7 abort --reason 'coordinator disk lost, ticket 4711'
 
-Only for a coordinator that is gone for good: if it comes back with the other decision, the two sides of the transfer
-disagree, and that is reported. Look first, with tx show.")]
+Only for a coordinator that is gone for good: if it comes back with the other decision, the two sides of \
+the transfer disagree, and that is reported. Look first, with tx show.")]
 pub(crate) struct ResolveArgs {
     /// The transaction
     #[arg(value_name = "TXN")]
@@ -92,8 +92,8 @@ impl From<Word> for OperatorWord {
 Example:
   twopence adopt N2
 
-A node whose store changed, or went backwards, is quarantined: what it had promised may be lost. Find out what is
-missing first (status, tx list, audit), then adopt it. Asks one coordinator, the first that answers.")]
+A node whose store changed, or went backwards, is quarantined: what it had promised may be lost. \
+Find out what is missing first (status, tx list, audit), then adopt it. Asks one coordinator, the first that answers.")]
 pub(crate) struct AdoptArgs {
     /// The node
     #[arg(value_name = "NODE")]

@@ -14,9 +14,9 @@ use super::serve::{Locking, store_kind};
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
-  twopence up                              N1, N2, N3 and a coordinator; N1/A, N2/B, N3/C get 1000 each
+  twopence up            N1, N2, N3 and a coordinator; N1/A, N2/B, N3/C get 1000
   twopence up --nodes 5 --store sled --data-dir /tmp/bank
-  twopence up --fresh                      start over: deletes what is in the data directory
+  twopence up --fresh    starts over: deletes what is in the data directory
 
 Everything is kept in the data directory: stop it, start it again, and the balances are the same.")]
 pub(crate) struct UpArgs {

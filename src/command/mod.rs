@@ -19,6 +19,7 @@ use crate::cli::ConnectArgs;
 use crate::exit::Exit;
 use crate::logging;
 use crate::output::{Output, explain};
+use crate::up::invocation::own_name;
 
 /// A client and its stdout, as the flags say.
 fn start(args: &ConnectArgs) -> Result<(Client, Output), Exit> {
@@ -40,13 +41,13 @@ struct Failure<'a> {
 /// Reports `error`, whether money moved and what to do about it.
 fn failed(output: Output, error: &Error, money: &str) -> Exit {
     let (outcome, next) = match error {
-        Error::Config(_) => ("usage", ""),
-        Error::NoCoordinator(_) => ("not_sent", NO_COORDINATOR_NEXT),
+        Error::Config(_) => ("usage", String::new()),
+        Error::NoCoordinator(_) => ("not_sent", no_coordinator_next()),
         Error::NoAnswer(_) => (
             "unknown",
-            " Look at the cluster (twopence status), then ask again.",
+            format!(" Look at the cluster ({} status), then ask again.", own_name()),
         ),
-        Error::Failed(_) => ("failed", ""),
+        Error::Failed(_) => ("failed", String::new()),
     };
     let message = format!("{}. {money}{next}", capitalised(&error.to_string()));
     explain(&message);
@@ -58,8 +59,10 @@ fn failed(output: Output, error: &Error, money: &str) -> Exit {
 }
 
 /// What to do when nobody is there.
-const NO_COORDINATOR_NEXT: &str =
-    " Start one with `twopence up`, or name a running one with --coord HOST:PORT, then try again.";
+fn no_coordinator_next() -> String {
+    let program = own_name();
+    format!(" Start one with `{program} up`, or name a running one with --coord HOST:PORT, then try again.")
+}
 
 /// The text as the beginning of a sentence, without a full stop at its end.
 fn capitalised(text: &str) -> String {

@@ -3,15 +3,16 @@
 use client::{Error, Order, Outcome, RequestId, Submission};
 use serde::Serialize;
 
-use super::{NO_COORDINATOR_NEXT, capitalised, reasons, start};
+use super::{capitalised, no_coordinator_next, reasons, start};
 use crate::cli::{ConnectArgs, DepositArgs, RequestArgs, SubmitArgs, TransferArgs};
 use crate::exit::Exit;
 use crate::output::{Output, explain};
+use crate::up::invocation::own_name;
 
 /// Runs `twopence transfer`.
 pub(crate) fn transfer(args: &TransferArgs) -> Exit {
     let (from, to, amount) = args.parts();
-    let typed = format!("twopence transfer {from} {to} {amount}");
+    let typed = format!("{} transfer {from} {to} {amount}", own_name());
     match Order::transfer(from, to, amount) {
         Ok(order) => Payment::new("TRANSFER_RESULT", typed, order, &args.request, &args.connect).run(),
         Err(bad) => nonsense(&bad.to_string()),
@@ -22,7 +23,7 @@ pub(crate) fn transfer(args: &TransferArgs) -> Exit {
 pub(crate) fn submit(args: &SubmitArgs) -> Exit {
     match args.order() {
         Ok(order) => {
-            let typed = format!("twopence submit {order}");
+            let typed = format!("{} submit {order}", own_name());
             Payment::new("SUBMIT_RESULT", typed, order, &args.request, &args.connect).run()
         }
         Err(bad) => nonsense(&bad.to_string()),
@@ -31,7 +32,7 @@ pub(crate) fn submit(args: &SubmitArgs) -> Exit {
 
 /// Runs `twopence deposit`.
 pub(crate) fn deposit(args: &DepositArgs) -> Exit {
-    let typed = format!("twopence deposit {} {}", args.to, args.amount);
+    let typed = format!("{} deposit {} {}", own_name(), args.to, args.amount);
     let order = Order::deposit(args.to.clone(), args.amount);
     Payment::new("DEPOSIT_RESULT", typed, order, &args.request, &args.connect).run()
 }
@@ -151,7 +152,8 @@ impl<'a> Payment<'a> {
                 message: format!(
                     "Refused: request id {request} was used before for something else. Nothing ran now, no money moved. \
                      Leave out --request-id to make a new request; see what the id stands for with:\n  \
-                     twopence tx show {request}{}",
+                     {} tx show {request}{}",
+                    own_name(),
                     self.connect.repeat()
                 ),
                 ..report
@@ -175,8 +177,8 @@ impl<'a> Payment<'a> {
         };
         let text = capitalised(&error.to_string());
         let next = match error {
-            Error::NoCoordinator(_) | Error::NoAnswer(_) => NO_COORDINATOR_NEXT,
-            Error::Config(_) | Error::Failed(_) => "",
+            Error::NoCoordinator(_) | Error::NoAnswer(_) => no_coordinator_next(),
+            Error::Config(_) | Error::Failed(_) => String::new(),
         };
         // Nothing ran now, but an id that was given may have been sent before.
         let message = match self.request {

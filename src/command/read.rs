@@ -8,6 +8,7 @@ use super::{failed, start};
 use crate::cli::{AccountsArgs, AuditArgs, BalanceArgs};
 use crate::exit::Exit;
 use crate::output::{Output, explain};
+use crate::up::invocation::own_name;
 
 const NO_MONEY_MOVED: &str = "It was only a question: no money moved.";
 
@@ -66,8 +67,9 @@ pub(crate) fn balance(args: &BalanceArgs) -> Exit {
         }
         Ok(BalanceAnswer::NoSuchAccount) => {
             explain(&format!(
-                "There is no account {}. {NO_MONEY_MOVED} A deposit opens it:\n  twopence deposit {0} AMOUNT{flags}",
-                args.place
+                "There is no account {}. {NO_MONEY_MOVED} A deposit opens it:\n  {} deposit {0} AMOUNT{flags}",
+                args.place,
+                own_name()
             ));
             output.print_json(&BalanceLine {
                 outcome: "no_such_account",
@@ -87,7 +89,7 @@ fn in_doubt(place: &Place, holders: &[TxnId], lowest: Balance, highest: Balance,
     let holders: Vec<String> = holders.iter().map(TxnId::to_string).collect();
     let show = holders
         .first()
-        .map(|txn| format!("\n  twopence tx show {txn}{flags}"))
+        .map(|txn| format!("\n  {} tx show {txn}{flags}", own_name()))
         .unwrap_or_default();
     format!(
         "The balance of {place} is in doubt: {possible}. It is held by {waits} whose outcome did not become known in \
@@ -213,7 +215,7 @@ pub(crate) fn audit(args: &AuditArgs) -> Exit {
         Some(nodes) => format!("{nodes} nodes, "),
         None => String::new(),
     };
-    let (there, came) = (report.in_accounts, report.brought_in);
+    let (there, came, program) = (report.in_accounts, report.brought_in, own_name());
     let (outcome, message) = match &report.verdict {
         AuditVerdict::Exact => (
             "exact",
@@ -228,15 +230,15 @@ pub(crate) fn audit(args: &AuditArgs) -> Exit {
                 "violated",
                 format!(
                     "MONEY NOT CONSERVED: {there} in accounts, {came} brought in, {by} {how} ({over}consistent cut). Stop \
-                     transfers, keep a copy of the data directories, and look at twopence tx list and the logs."
+                     transfers, keep a copy of the data directories, and look at {program} tx list and the logs."
                 ),
             )
         }
         AuditVerdict::Incomplete(why) => (
             "incomplete",
             format!(
-                "Audit incomplete: {why}. Nothing is known to be wrong. Try again; if it stays so, see twopence status \
-                 and twopence tx list --in-doubt."
+                "Audit incomplete: {why}. Nothing is known to be wrong. Try again; if it stays so, see {program} status \
+                 and {program} tx list --in-doubt."
             ),
         ),
     };

@@ -2,6 +2,8 @@
 
 use client::{AccountId, Order, Reason, Refusal, RequestId};
 
+use crate::up::invocation::own_name;
+
 /// What happened, that no money moved, and what to do: `again` is the command that asks for the same under a fresh
 /// id, `flags` are what reaches the same cluster.
 pub(super) fn explain(
@@ -49,10 +51,11 @@ fn what(refusal: &Refusal, order: &Order) -> String {
 }
 
 fn next(reason: &Reason, order: &Order, request: RequestId, again: &str, flags: &str) -> String {
+    let program = own_name();
     match reason {
         Reason::InsufficientFunds(account) => {
             format!(
-                "See what is there:\n  twopence balance {}{flags}",
+                "See what is there:\n  {program} balance {}{flags}",
                 place(order, account)
             )
         }
@@ -64,20 +67,20 @@ fn next(reason: &Reason, order: &Order, request: RequestId, again: &str, flags: 
         | Reason::CoordinatorRestarted => format!("Try again:\n  {again}"),
         Reason::UnknownAccount(account) => {
             format!(
-                "A deposit opens it:\n  twopence deposit {} AMOUNT{flags}",
+                "A deposit opens it:\n  {program} deposit {} AMOUNT{flags}",
                 place(order, account)
             )
         }
         Reason::CreditOverflow(_) => "Use another account.".to_owned(),
-        Reason::UnknownNode(_) => format!("See which nodes there are:\n  twopence status{flags}"),
+        Reason::UnknownNode(_) => format!("See which nodes there are:\n  {program} status{flags}"),
         Reason::Quarantined(node) => {
             format!(
-                "An operator has to find out what was lost, and then accept the store:\n  twopence adopt {node}{flags}"
+                "An operator has to find out what was lost, and then accept the store:\n  {program} adopt {node}{flags}"
             )
         }
         Reason::DiskFull(_) | Reason::CoordinatorDiskFull => format!("Free some, then try again:\n  {again}"),
         Reason::Duplicate | Reason::OperatorDecision => {
-            format!("See what is known of it:\n  twopence tx show {request}{flags}")
+            format!("See what is known of it:\n  {program} tx show {request}{flags}")
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::cli::StatusArgs;
 use crate::exit::Exit;
 use crate::logging;
 use crate::output::{Output, explain};
+use crate::up::invocation::own_name;
 
 /// One coordinator as programs read it.
 #[derive(Serialize)]
@@ -139,7 +140,7 @@ impl NodeLine {
         match link {
             LinkState::Up(_, status) => NodeLine::up(link, status),
             LinkState::Quarantined(node, why) => {
-                let next = format!("{why}; find out what was lost, then: twopence adopt {node}");
+                let next = format!("{why}; find out what was lost, then: {} adopt {node}", own_name());
                 NodeLine::away(link, "quarantined", Some(next))
             }
             LinkState::Down(_) => NodeLine::away(link, "down", None),

@@ -11,6 +11,7 @@ use super::{failed, start};
 use crate::cli::{AdoptArgs, ConnectArgs, ListArgs, ResolveArgs, ShowArgs, TxCommand};
 use crate::exit::Exit;
 use crate::output::{Output, explain};
+use crate::up::invocation::own_name;
 
 const NO_MONEY_MOVED: &str = "It was only a question: no money moved.";
 
@@ -205,7 +206,8 @@ fn list(args: &ListArgs) -> Exit {
     if let Some(line) = in_doubt {
         explain(&format!(
             "In doubt means that its coordinator is not connected: start that coordinator again. Only if it is gone for \
-             good, force an outcome:\n  twopence tx resolve {} commit|abort --reason …{}",
+             good, force an outcome:\n  {} tx resolve {} commit|abort --reason …{}",
+            own_name(),
             line.txn,
             args.connect.repeat()
         ));
@@ -261,7 +263,7 @@ struct DoneLine<'a> {
 }
 
 fn resolve(args: &ResolveArgs) -> Exit {
-    let look = format!("twopence tx show {}", args.txn);
+    let look = format!("{} tx show {}", own_name(), args.txn);
     order(&args.connect, &look, |client| {
         client.resolve(args.txn, args.word.into(), &args.reason)
     })
@@ -269,7 +271,8 @@ fn resolve(args: &ResolveArgs) -> Exit {
 
 /// Runs `twopence adopt`.
 pub(crate) fn adopt(args: &AdoptArgs) -> Exit {
-    order(&args.connect, "twopence status", |client| client.adopt(args.node))
+    let look = format!("{} status", own_name());
+    order(&args.connect, &look, |client| client.adopt(args.node))
 }
 
 /// Gives an operator's word; `look` is the command that shows what became of it.

@@ -4,6 +4,8 @@ use std::process::{Command, Stdio};
 
 use crate::fake::Fake;
 
+const BINARY: &str = env!("CARGO_BIN_EXE_twopence");
+
 /// What one command left behind.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -14,7 +16,9 @@ pub(crate) struct Run {
 
 /// The binary with the words of `line` as arguments.
 pub(crate) fn command(line: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_twopence"));
+    let mut command = Command::new(BINARY);
+    // It would say `cargo run --` in the commands that it prints.
+    command.env_remove("CARGO_MANIFEST_DIR");
     command.args(line.split_whitespace()).stdin(Stdio::null());
     command
 }
@@ -24,9 +28,14 @@ pub(crate) fn twopence(line: &str) -> Run {
     let output = command(line).output().unwrap();
     Run {
         code: output.status.code().expect("it exits by itself"),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
+        stdout: shown(output.stdout),
+        stderr: shown(output.stderr),
     }
+}
+
+/// The text with the binary under its own name, as if it were on the path.
+fn shown(text: Vec<u8>) -> String {
+    String::from_utf8(text).unwrap().replace(BINARY, "twopence")
 }
 
 /// The same against `fake`, whose address is shown as `COORD`.
