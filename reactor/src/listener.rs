@@ -73,8 +73,8 @@ impl Listener {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Accepted::Nobody,
                 Err(error) => match Errno::from_io_error(&error) {
                     Some(Errno::MFILE | Errno::NFILE) => {
-                        if !self.turn_one_away() {
-                            return Accepted::Exhausted;
+                        if let Some(end) = self.turn_one_away() {
+                            return end;
                         }
                     }
                     Some(Errno::NOBUFS | Errno::NOMEM) => return Accepted::Exhausted,
@@ -85,16 +85,26 @@ impl Listener {
         }
     }
 
-    /// Accepts one connection with the spare descriptor and closes it, so that its client knows. Says whether the
-    /// spare was there and could be had back.
-    fn turn_one_away(&mut self) -> bool {
-        if self.spare.take().is_some()
-            && let Ok((_, from)) = self.socket.accept()
-        {
-            log::warn!("out of file descriptors: turned {from} away (raise `ulimit -n`)");
-        }
+    /// Accepts one connection with the spare descriptor and closes it, so that its client knows. Says how accepting
+    /// ends, or `None` if more may wait. Without a free descriptor the system reports exhaustion even when nobody
+    /// waits, so only this attempt can tell.
+    fn turn_one_away(&mut self) -> Option<Accepted> {
+        let had_spare = self.spare.take().is_some();
+        let waiting = had_spare.then(|| self.socket.accept());
+        let end = match &waiting {
+            Some(Ok((_, from))) => {
+                log::warn!("out of file descriptors: turned {from} away (raise `ulimit -n`)");
+                None
+            }
+            Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => Some(Accepted::Nobody),
+            Some(Err(_)) | None => Some(Accepted::Exhausted),
+        };
+        drop(waiting);
         self.spare = File::open("/dev/null").ok();
-        self.spare.is_some()
+        match self.spare {
+            Some(_) => end,
+            None => Some(Accepted::Exhausted),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bytes arrive in any pieces, and some of them are wrong.
 
-use protocol::frame::{self, BODY_LEN_MAX};
+use protocol::frame::BODY_LEN_MAX;
 use protocol::hello::{Control, Hello};
 use reactor::Limits;
 
@@ -144,7 +144,7 @@ fn the_longest_frames_pass_both_ways() {
 fn an_answer_too_long_for_a_frame_costs_only_its_connection() {
     let server = server();
     let mut wire = Wire::client(server.address());
-    wire.say(&format!("large {}", frame::BODY_LEN_MAX + 1));
+    wire.say(&format!("large {}", BODY_LEN_MAX + 1));
     wire.end();
     assert_eq!(
         Wire::client(server.address()).ask("echo still here"),

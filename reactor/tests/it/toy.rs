@@ -206,7 +206,8 @@ impl Toy {
                 effects.hangups.push(from);
             }
             "stop" => effects.stop = Some("told to stop".to_owned()),
-            _ => answer(format!("what is {text:?}?"), 0),
+            // Two toys welcome each other and leave it at that.
+            _ => {}
         }
     }
 }
@@ -243,7 +244,7 @@ impl Service for ToyService {
     fn kind(&self, input: &Input) -> String {
         match input {
             Input::Said(_, text) => text.split(' ').next().unwrap().to_owned(),
-            _ => String::new(),
+            Input::Start | Input::Up(_) | Input::Gone | Input::Fired(_) | Input::Room(_) => String::new(),
         }
     }
     fn route(&self, to: &Session) -> Option<Session> {

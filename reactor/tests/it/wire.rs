@@ -97,7 +97,7 @@ impl Wire {
     pub(crate) fn text(&mut self) -> String {
         match self.next() {
             Came::Text(text) => text,
-            other => panic!("not a message: {other:?}"),
+            other @ (Came::Control(_) | Came::Body(_) | Came::End) => panic!("not a message: {other:?}"),
         }
     }
 
