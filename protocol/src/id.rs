@@ -203,7 +203,11 @@ impl FromStr for OurAccount {
     type Err = BadName;
 
     fn from_str(text: &str) -> Result<OurAccount, BadName> {
-        if text == WORLD { Ok(OurAccount(AccountId::world())) } else { text.parse().map(OurAccount) }
+        if text == WORLD {
+            Ok(OurAccount(AccountId::world()))
+        } else {
+            text.parse().map(OurAccount)
+        }
     }
 }
 
@@ -225,9 +229,14 @@ pub struct Place {
 impl Place {
     /// Parses what our own records hold, where `@world` may stand.
     pub(crate) fn parse_ours(text: &str) -> Result<Place, BadName> {
-        let (node, account) = text.split_once('/').ok_or_else(|| bad_name("a place", text, "write node/account"))?;
+        let (node, account) = text
+            .split_once('/')
+            .ok_or_else(|| bad_name("a place", text, "write node/account"))?;
         let OurAccount(account) = account.parse()?;
-        Ok(Place { node: node.parse()?, account })
+        Ok(Place {
+            node: node.parse()?,
+            account,
+        })
     }
 }
 

@@ -57,7 +57,9 @@ impl<'de> Deserialize<'de> for Leg {
             type Err = String;
 
             fn from_str(text: &str) -> Result<Ours, String> {
-                let (place, delta) = text.rsplit_once(':').ok_or_else(|| BadOrder::LegSyntax.to_string())?;
+                let (place, delta) = text
+                    .rsplit_once(':')
+                    .ok_or_else(|| BadOrder::LegSyntax.to_string())?;
                 let place = Place::parse_ours(place).map_err(|bad| bad.to_string())?;
                 let delta = delta.parse().map_err(|bad: BadAmount| bad.to_string())?;
                 Ok(Ours(Leg { place, delta }))

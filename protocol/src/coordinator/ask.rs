@@ -16,6 +16,7 @@ use crate::message::{
     Answer, Ask, Call, ClusterStatus, CoordinatorStatus, CoordinatorView, Freshness, InDoubt, LinkState,
     NodeAnswer, NodeQuestion, NodeView, OperatorWord, Reference, Target, ToNode, TxnReport,
 };
+use crate::participant::bounded;
 
 /// How long nodes may take to answer a question, in milliseconds; a read adds its own waiting time.
 const ASK_WAIT_MS: u32 = 3_000;
@@ -358,9 +359,14 @@ impl Coordinator {
                 }
             }
         }
-        open.into_values()
-            .filter(|line| !in_doubt || line.freshness == Freshness::InDoubt)
-            .collect()
+        let names = |line: &InDoubt| {
+            let operations: usize = line.prepared.iter().map(|(_, operations)| operations.len()).sum();
+            operations + line.participants.len()
+        };
+        let wanted = open
+            .into_values()
+            .filter(|line| !in_doubt || line.freshness == Freshness::InDoubt);
+        bounded(wanted, names).collect()
     }
 
     pub(super) fn txn_view(&self, txn: TxnId) -> CoordinatorView {

@@ -17,6 +17,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 
+pub(crate) use operator::bounded;
 pub use record::NodeRecord;
 pub use requests::{Progress, REQUEST_WINDOW, RequestEntry, Requests};
 pub use state::{CoordinatorSeen, Finished, Forced, NodeEntry, NodeKey, NodeState, Prepared};

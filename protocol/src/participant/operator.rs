@@ -15,8 +15,8 @@ use crate::reason::one_line;
 /// Longest reason an operator can give, in characters.
 const WHY_LEN_MAX: usize = 200;
 
-/// Most lines in one list.
-const LINES_MAX: usize = 1_000;
+/// Most names (accounts and participants) in one list, so that it always fits in a frame.
+pub(crate) const LIST_NAMES_MAX: usize = 4_000;
 
 impl Participant {
     pub(super) fn status(&self) -> NodeStatus {
@@ -109,7 +109,8 @@ impl Participant {
             age_s: self.tick - self.prepared_at.get(&txn).copied().unwrap_or(self.tick),
             coordinator_connected: self.session_of(txn.coordinator).is_some(),
         };
-        self.state.prepared().iter().take(LINES_MAX).map(line).collect()
+        let names = |line: &NodeLine| line.operations.len() + line.participants.len();
+        bounded(self.state.prepared().iter().map(line), names).collect()
     }
 
     /// An operator forces the end of a prepared transaction. Idempotent; never overwrites what has ended.
@@ -151,4 +152,16 @@ impl Participant {
         };
         self.answer(session, ask, answer, effects);
     }
+}
+
+/// As many of `lines` as have [`LIST_NAMES_MAX`] names together, oldest first.
+pub(crate) fn bounded<T>(
+    lines: impl Iterator<Item = T>,
+    names: impl Fn(&T) -> usize,
+) -> impl Iterator<Item = T> {
+    let mut total = 0;
+    lines.take_while(move |line| {
+        total += 1 + names(line);
+        total <= LIST_NAMES_MAX
+    })
 }

@@ -1,0 +1,6 @@
+//! The machines against each other: what they say step by step, and what is left after anything that can go wrong.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod random;
+mod world;
