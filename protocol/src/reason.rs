@@ -37,6 +37,8 @@ pub enum Reason {
     Stale,
     /// The coordinator stopped before it decided.
     CoordinatorRestarted,
+    /// The coordinator's unbroken log has no record of it, which means abort.
+    PresumedAbort,
     /// Another attempt of the same request is the one that counts.
     Duplicate,
     /// An operator decided so.
@@ -70,6 +72,7 @@ impl Reason {
             | Reason::CoordinatorDiskFull
             | Reason::Stale
             | Reason::CoordinatorRestarted
+            | Reason::PresumedAbort
             | Reason::Duplicate
             | Reason::OperatorDecision => ReasonClass::Other,
         }
@@ -83,7 +86,8 @@ impl Reason {
             | Reason::Unreachable(_)
             | Reason::VoteTimeout(_)
             | Reason::Stale
-            | Reason::CoordinatorRestarted => true,
+            | Reason::CoordinatorRestarted
+            | Reason::PresumedAbort => true,
             Reason::InsufficientFunds(_)
             | Reason::UnknownAccount(_)
             | Reason::CreditOverflow(_)
@@ -113,6 +117,7 @@ impl fmt::Display for Reason {
             Reason::AuditInProgress => f.write_str("audit_in_progress"),
             Reason::Stale => f.write_str("stale_prepare"),
             Reason::CoordinatorRestarted => f.write_str("coordinator_restarted"),
+            Reason::PresumedAbort => f.write_str("presumed_abort"),
             Reason::Duplicate => f.write_str("duplicate_attempt"),
             Reason::OperatorDecision => f.write_str("operator_decision"),
         }
@@ -158,6 +163,7 @@ impl FromStr for Reason {
                 "audit_in_progress" => Ok(Reason::AuditInProgress),
                 "stale_prepare" => Ok(Reason::Stale),
                 "coordinator_restarted" => Ok(Reason::CoordinatorRestarted),
+                "presumed_abort" => Ok(Reason::PresumedAbort),
                 "duplicate_attempt" => Ok(Reason::Duplicate),
                 "operator_decision" => Ok(Reason::OperatorDecision),
                 _ => Err(UNKNOWN),
@@ -259,6 +265,7 @@ mod tests {
             Reason::AuditInProgress,
             Reason::Stale,
             Reason::CoordinatorRestarted,
+            Reason::PresumedAbort,
             Reason::Duplicate,
             Reason::OperatorDecision,
         ] {

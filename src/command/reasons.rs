@@ -45,6 +45,7 @@ fn what(refusal: &Refusal, order: &Order) -> String {
         Reason::AuditInProgress => "an audit holds new transactions back for a moment".to_owned(),
         Reason::Stale => "it reached a node after it had ended".to_owned(),
         Reason::CoordinatorRestarted => "the coordinator stopped before it decided".to_owned(),
+        Reason::PresumedAbort => "its coordinator has no record of a decision, which means abort".to_owned(),
         Reason::Duplicate => "another attempt of this request is the one that counts".to_owned(),
         Reason::OperatorDecision => "an operator decided so".to_owned(),
     }
@@ -64,7 +65,8 @@ fn next(reason: &Reason, order: &Order, request: RequestId, again: &str, flags: 
         | Reason::Unreachable(_)
         | Reason::VoteTimeout(_)
         | Reason::Stale
-        | Reason::CoordinatorRestarted => format!("Try again:\n  {again}"),
+        | Reason::CoordinatorRestarted
+        | Reason::PresumedAbort => format!("Try again:\n  {again}"),
         Reason::UnknownAccount(account) => {
             format!(
                 "A deposit opens it:\n  {program} deposit {} AMOUNT{flags}",

@@ -290,7 +290,7 @@ impl Coordinator {
             Some(Phase::Committed(seq)) => self.tell(node, commit(txn, seq), seq, effects),
             Some(Phase::Started) => self.tell(node, ToNode::Pending { txn }, 0, effects),
             None => {
-                let decision = Decision::Abort(Reason::CoordinatorRestarted);
+                let decision = Decision::Abort(Reason::PresumedAbort);
                 self.tell(
                     node,
                     ToNode::Decide {
@@ -398,6 +398,7 @@ fn is_final(reason: &Reason) -> bool {
         | Reason::CoordinatorDiskFull
         | Reason::Stale
         | Reason::CoordinatorRestarted
+        | Reason::PresumedAbort
         | Reason::Duplicate
         | Reason::OperatorDecision => false,
     }

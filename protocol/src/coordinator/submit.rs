@@ -165,6 +165,7 @@ pub(super) fn note_counted_as_abort(reason: &Reason, effects: &mut Effects<Coord
         | Reason::AuditInProgress
         | Reason::Stale
         | Reason::CoordinatorRestarted
+        | Reason::PresumedAbort
         | Reason::Duplicate
         | Reason::OperatorDecision => {}
     }

@@ -133,7 +133,7 @@ impl Machine for Participant {
         match input {
             ParticipantInput::Start => self.on_start(effects),
             ParticipantInput::Connected { session, coordinator } => self.on_connected(session, coordinator),
-            ParticipantInput::Disconnected { session } => self.on_disconnected(session),
+            ParticipantInput::Disconnected { session } => self.on_disconnected(session, effects),
             ParticipantInput::Message { session, message } => self.on_message(session, message, effects),
             ParticipantInput::Timer(ParticipantTimer::Tick) => self.on_tick(effects),
             ParticipantInput::Timer(ParticipantTimer::Read { read, .. }) => {

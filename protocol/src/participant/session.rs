@@ -33,7 +33,9 @@ impl Participant {
         self.sessions.insert(session, new);
     }
 
-    pub(super) fn on_disconnected(&mut self, session: SessionId) {
+    pub(super) fn on_disconnected(&mut self, session: SessionId, effects: &mut Effects<Participant>) {
+        // Whoever comes back with an older log must be met by what this connection has proved.
+        self.record_proofs(effects);
         self.sessions.remove(&session);
         self.reads.retain(|_, read| read.session != session);
         if self
@@ -101,7 +103,7 @@ impl Participant {
             .filter_map(replaced)
             .collect::<BTreeSet<SessionId>>()
         {
-            self.on_disconnected(old);
+            self.on_disconnected(old, effects);
             effects.hangups.push(old);
         }
         if let Some((store, seq)) = proved
