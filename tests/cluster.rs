@@ -108,6 +108,9 @@ fn a_failpoint_armed_from_the_start_acts() {
     assert!(matches!(transfer(&cluster), Outcome::Committed { .. }));
     let exit = cluster.wait_exit(node("N2"), Duration::from_secs(30)).unwrap();
     assert!(exit.was_ready && exit.how() == "was killed (SIGKILL)", "{exit}");
+    cluster
+        .restart(Target::Coordinator)
+        .expect("that N2 is dead is no concern of the coordinator's start");
     cluster.restart(node("N2")).unwrap();
     assert!(cluster.wait_line(node("N2"), "Found 1 in-doubt").is_ok());
     let none = cluster.launch(node("N2"), &[]);

@@ -1,36 +1,24 @@
 //! The cluster as a whole: start it, wait until it works, break it on purpose, put it together again, stop it.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpStream};
 use std::process::ExitStatus;
-use std::sync::atomic::Ordering;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use client::{Client, ClientConfig, Target};
 use protocol::id::NodeId;
-use protocol::message::{ClusterStatus, LinkState};
 
 use crate::config::{ClusterConfig, Ports};
 use crate::error::{Error, Exit};
 use crate::plan::{coordinator_args, fixed_ports, node_args};
 use crate::ports::FreePorts;
-use crate::process::{POLL, Process};
-
-/// How long processes may take to get ready, on a machine that has much else to do.
-const READY_PATIENCE: Duration = Duration::from_secs(30);
+use crate::process::Process;
+use crate::ready::READY_PATIENCE;
 
 /// How long a process may take to stop before it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often a start on free ports is tried when somebody else was faster to take one.
 const START_TRIES: u32 = 5;
-
-/// How long one question for the cluster's status may take.
-const STATUS_PATIENCE: Duration = Duration::from_secs(1);
-
-/// How long a single look at the cluster may take.
-const LOOK_PATIENCE: Duration = Duration::from_millis(300);
 
 /// Every process of a cluster on this machine. Dropping it kills what still runs.
 #[derive(Debug)]
@@ -244,7 +232,7 @@ impl Cluster {
             self.stop(target)?;
         }
         self.launch(target, failpoints)?;
-        self.wait_ready()
+        self.wait_until_ready(&[target])
     }
 
     /// Starts every process that does not run and waits until all work.
@@ -258,85 +246,7 @@ impl Cluster {
                 process.start(&[])?;
             }
         }
-        self.wait_ready()
-    }
-
-    /// Waits until every process that has been started works: the coordinator reports each node as up. While the
-    /// coordinator is down: until the nodes listen.
-    ///
-    /// # Errors
-    /// As [`Cluster::start`].
-    pub fn wait_ready(&mut self) -> Result<(), Error> {
-        let began = Instant::now();
-        let config = ClientConfig {
-            timeout: STATUS_PATIENCE,
-            ..self.client_config()
-        };
-        let mut client = Client::new(config).expect("it names a coordinator and a timeout");
-        let running = self.running();
-        loop {
-            let missing = if running.contains(&Target::Coordinator) {
-                match client.status() {
-                    Ok(status) => not_up(&running, &status),
-                    Err(error) => Some(error.to_string()),
-                }
-            } else {
-                self.deaf(&running)
-            };
-            for target in &running {
-                if let Some(exit) = self.process_mut(*target).poll() {
-                    return Err(Error::Exited(exit.clone()));
-                }
-            }
-            let Some(missing) = missing else {
-                for target in running {
-                    self.process_mut(target).ready = true;
-                }
-                return Ok(());
-            };
-            if self.config.interrupt.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            if began.elapsed() >= READY_PATIENCE {
-                return Err(Error::TooSlow {
-                    what: "the start of the cluster".to_owned(),
-                    waited: READY_PATIENCE,
-                    seen: missing,
-                });
-            }
-            thread::sleep(POLL);
-        }
-    }
-
-    /// Whether a process runs and has got as far as listening.
-    pub fn is_listening(&mut self, target: Target) -> bool {
-        let port = self.port(target);
-        let process = self.process_mut(target);
-        if process.poll().is_none() && process.pid().is_some() && !process.ready {
-            process.ready =
-                TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() && process.poll().is_none();
-        }
-        process.pid().is_some() && process.ready
-    }
-
-    /// Whether a process runs and takes part: the coordinator reports the node as up, or, for the coordinator, every
-    /// node that runs. Looks once, for at most 300 ms.
-    pub fn takes_part(&mut self, target: Target) -> bool {
-        if !self.is_listening(target) {
-            return false;
-        }
-        let config = ClientConfig {
-            timeout: LOOK_PATIENCE,
-            ..self.client_config()
-        };
-        let mut client = Client::new(config).expect("it names a coordinator and a timeout");
-        let asked = match target {
-            Target::Coordinator => self.running(),
-            Target::Node(_) => vec![target],
-        };
-        client
-            .status()
-            .is_ok_and(|status| not_up(&asked, &status).is_none())
+        self.wait_until_ready(&self.targets())
     }
 
     /// Waits for a process to end, at most so long.
@@ -382,37 +292,20 @@ impl Cluster {
         self.processes.iter_mut().filter_map(ended).collect()
     }
 
-    fn running(&self) -> Vec<Target> {
-        // Also those that ended unnoticed: waiting for them brings that to light.
-        self.targets()
-            .into_iter()
-            .filter(|&target| self.pid(target).is_some())
-            .collect()
-    }
-
-    /// A running process that accepts no connections.
-    fn deaf(&self, running: &[Target]) -> Option<String> {
-        let listens = |target: &Target| TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports[target])).is_ok();
-        running
-            .iter()
-            .find(|target| !listens(target))
-            .map(|target| format!("{} does not listen", name(*target)))
-    }
-
-    fn port(&self, target: Target) -> u16 {
+    pub(crate) fn port(&self, target: Target) -> u16 {
         *self
             .ports
             .get(&target)
             .unwrap_or_else(|| panic!("no {} in this cluster", name(target)))
     }
 
-    fn process(&self, target: Target) -> &Process {
+    pub(crate) fn process(&self, target: Target) -> &Process {
         self.processes
             .get(&target)
             .unwrap_or_else(|| panic!("no {} in this cluster", name(target)))
     }
 
-    fn process_mut(&mut self, target: Target) -> &mut Process {
+    pub(crate) fn process_mut(&mut self, target: Target) -> &mut Process {
         self.processes
             .get_mut(&target)
             .unwrap_or_else(|| panic!("no {} in this cluster", name(target)))
@@ -425,21 +318,6 @@ pub fn name(target: Target) -> String {
         Target::Coordinator => "coordinator".to_owned(),
         Target::Node(node) => node.to_string(),
     }
-}
-
-/// A started node that the coordinator does not report as up.
-fn not_up(running: &[Target], status: &ClusterStatus) -> Option<String> {
-    running.iter().find_map(|target| {
-        let Target::Node(node) = target else {
-            return None;
-        };
-        match status.nodes.iter().find(|link| link.node() == *node) {
-            Some(LinkState::Up(..)) => None,
-            Some(LinkState::Quarantined(_, why)) => Some(format!("{node} is quarantined: {why}")),
-            Some(LinkState::Down(_)) => Some(format!("the coordinator does not reach {node}")),
-            None => Some(format!("the coordinator does not know {node}")),
-        }
-    })
 }
 
 #[cfg(test)]

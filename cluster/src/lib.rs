@@ -27,6 +27,7 @@ mod log;
 mod plan;
 mod ports;
 mod process;
+mod ready;
 
 pub use crate::cluster::{Cluster, name};
 pub use config::{ClusterConfig, Log, Ports, TakeLine};
