@@ -53,6 +53,7 @@ impl Coordinator {
     ) {
         let refuse = |text: String| Answer::Failed(format!("{text}. Nothing was changed"));
         let mut in_doubt = Vec::new();
+        let mut ended_so = false;
         for (&node, answer) in answers {
             let Some(view) = as_view(answer) else { continue };
             let ended = match &view.state {
@@ -70,10 +71,17 @@ impl Coordinator {
                 );
                 return self.reply(client, refuse(text), effects);
             }
+            ended_so |= ended == Some(word);
             if view.state == TxnState::Prepared && view.coordinator_connected {
                 let text = format!("the coordinator of {txn} is connected to {node} and will end it");
                 return self.reply(client, refuse(text), effects);
             }
+        }
+        if in_doubt.is_empty() && ended_so {
+            let done = Answer::Done(format!(
+                "{txn} had ended with {word} already; nothing was changed"
+            ));
+            return self.reply(client, done, effects);
         }
         if in_doubt.is_empty() {
             let text = format!("no reachable node has {txn} prepared");

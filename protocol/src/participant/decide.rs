@@ -132,6 +132,11 @@ impl Participant {
         home: &Home,
         effects: &mut Effects<Participant>,
     ) {
+        if self.state.prepared().contains_key(&txn) {
+            return effects.alarm(format!(
+                "asked to end {txn} alone, but it is prepared with others: ignored"
+            ));
+        }
         if self.state.finished(&txn).is_none() {
             if self.state.is_below_mark(txn) {
                 effects.alarm(format!(

@@ -221,16 +221,25 @@ impl Participant {
             ToNode::Join { .. } | ToNode::Ask { .. } => unreachable!("handled above"),
             ToNode::Prepare(prepare) => self.on_prepare(session, &from, prepare, effects),
             ToNode::Execute(prepare) => self.on_execute(session, &from, prepare, effects),
-            ToNode::Decide { txn, decision, bind, durable } => {
+            ToNode::Decide {
+                txn,
+                decision,
+                bind,
+                durable,
+            } => {
                 self.on_proof(session, durable);
                 self.on_decide(session, &from, txn, decision, bind, effects);
             }
             ToNode::Query { txn, home } => self.on_query(session, txn, &home, effects),
             ToNode::Recall { txn, home } => self.on_recall(session, txn, &home, effects),
             ToNode::Pending { txn: _ } => {} // The tick asks again.
-            ToNode::NotMine { txn } => effects.alarm(format!(
-                "{txn} is in doubt and its coordinator's log is gone: it waits for `twopence tx resolve {txn}`"
-            )),
+            ToNode::NotMine { txn } => {
+                if self.state.prepared().contains_key(&txn) {
+                    effects.alarm(format!(
+                        "{txn} is in doubt and its coordinator's log is gone: it waits for `twopence tx resolve {txn}`"
+                    ));
+                }
+            }
             ToNode::Mark { below, durable } => {
                 self.on_proof(session, durable);
                 self.on_mark(&from, below, effects);

@@ -105,6 +105,11 @@ impl Participant {
             effects.alarm(format!("{txn} has one participant but no request: ignored"));
             return;
         };
+        if self.state.prepared().contains_key(&txn) {
+            return effects.alarm(format!(
+                "asked to execute {txn} alone, but it is prepared with others: ignored"
+            ));
+        }
         if self.state.finished(&txn).is_some() {
             return self.on_query(session, txn, &home, effects); // A repeat: the decision stands.
         }

@@ -17,17 +17,17 @@ use protocol::reason::{Decision, Reason};
 use crate::world::{World, node_id};
 
 /// A world with N1/A and N2/B (and N3/C) at 100, and a short way to say things.
-struct Story {
-    world: World,
+pub(crate) struct Story {
+    pub(crate) world: World,
     calls: u64,
 }
 
-const C: usize = 0;
+pub(crate) const C: usize = 0;
 const D: usize = 1;
-const N1: usize = 0;
-const N2: usize = 1;
+pub(crate) const N1: usize = 0;
+pub(crate) const N2: usize = 1;
 
-fn txn(epoch: u32, sequence: u64) -> TxnId {
+pub(crate) fn txn(epoch: u32, sequence: u64) -> TxnId {
     TxnId::new(StoreId(0xc), epoch, sequence)
 }
 
@@ -37,7 +37,7 @@ fn order(legs: &str) -> Order {
 }
 
 impl Story {
-    fn new(coordinators: usize, nodes: usize) -> Story {
+    pub(crate) fn new(coordinators: usize, nodes: usize) -> Story {
         let mut story = Story {
             world: World::new(coordinators, nodes, HoldKind::Exclusive),
             calls: 0,
@@ -66,7 +66,7 @@ impl Story {
         self.world.call(c, self.calls, Call { id: self.calls, ask });
     }
 
-    fn submit(&mut self, c: usize, request: u128, legs: &str) {
+    pub(crate) fn submit(&mut self, c: usize, request: u128, legs: &str) {
         let request = RequestId(request);
         self.ask(
             c,
@@ -78,7 +78,7 @@ impl Story {
         );
     }
 
-    fn repeat(&mut self, c: usize, request: u128, legs: &str) {
+    pub(crate) fn repeat(&mut self, c: usize, request: u128, legs: &str) {
         let request = RequestId(request);
         self.ask(
             c,
@@ -91,12 +91,12 @@ impl Story {
     }
 
     /// The transfer that most stories are about.
-    fn transfer(&mut self) {
+    pub(crate) fn transfer(&mut self) {
         self.submit(C, 1, "N1/A:-30 N2/B:+30");
     }
 
     /// Votes are in and one is on its way; nothing is decided.
-    fn prepared_everywhere(&mut self) {
+    pub(crate) fn prepared_everywhere(&mut self) {
         self.transfer();
         for n in [N1, N2] {
             self.world.deliver_to_node(C, n);
@@ -105,7 +105,7 @@ impl Story {
     }
 
     /// COMMIT is on disk, and nobody has heard it.
-    fn decided(&mut self) {
+    pub(crate) fn decided(&mut self) {
         self.prepared_everywhere();
         self.world.deliver_to_coordinator(C, N1);
         self.world.deliver_to_coordinator(C, N2);
@@ -153,21 +153,25 @@ impl Story {
     }
 
     fn check(self, name: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/transcripts")
-            .join(format!("{name}.txt"));
-        let told = self.world.trace.join("\n") + "\n";
-        if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, told).unwrap();
-            return;
-        }
-        let golden = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            golden == told,
-            "{name} went differently:\n{told}\ninstead of:\n{golden}"
-        );
+        compare(name, &(self.world.trace.join("\n") + "\n"));
     }
+}
+
+/// Compares what was told with the golden file, or writes it.
+pub(crate) fn compare(name: &str, told: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/transcripts")
+        .join(format!("{name}.txt"));
+    if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, told).unwrap();
+        return;
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        golden == told,
+        "{name} went differently:\n{told}\ninstead of:\n{golden}"
+    );
 }
 
 /// One test for each story, named as its transcript.
