@@ -1,17 +1,21 @@
 //! One process of the cluster: start it, signal it, wait for it, see it end.
 //!
-//! Its stdin is a pipe whose other end only we hold: when this process ends, in whatever way, the pipe closes, and the
-//! child, told by `--parent-pipe 0` to watch it, stops. Its own process group keeps it out of reach of a terminal's
+//! It inherits the read end of a pipe whose other end only we hold: when this process ends, in whatever way, the pipe
+//! closes, and the child, told by `--parent-pipe` to watch it, stops. A child started at the same moment by another thread
+//! may inherit that read end too; it keeps nothing open that matters. Its own process group keeps it out of reach of a terminal's
 //! Ctrl-C, so that stopping is ours to order. Signals go only to a child that we started and have not yet reaped:
 //! its process id cannot have been given to anybody else.
 
 use std::fmt;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::io::FdFlags;
+use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::config::Log;
@@ -41,7 +45,7 @@ pub(crate) struct Process {
 
 struct Running {
     child: Child,
-    _parent_pipe: ChildStdin,
+    _parent_pipe: OwnedFd,
 }
 
 impl Process {
@@ -74,14 +78,17 @@ impl Process {
             )
         };
         let mut command = Command::new(&self.binary);
-        command.args(&self.args).args(["--parent-pipe", "0"]).args(more);
+        let (inherited, parent_pipe) = parent_pipe().map_err(io)?;
         command
-            .stdin(Stdio::piped())
+            .args(&self.args)
+            .args(["--parent-pipe", &inherited.as_raw_fd().to_string()])
+            .args(more);
+        command
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .process_group(0);
         let mut child = command.spawn().map_err(io)?;
-        let parent_pipe = child.stdin.take().expect("stdin is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
         self.running = Some(Running {
             child,
@@ -233,6 +240,13 @@ impl fmt::Debug for Process {
     }
 }
 
+/// A pipe: the end that a child inherits, and the end that closes with us.
+fn parent_pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::io::fcntl_setfd(&read, FdFlags::empty())?;
+    Ok((read, write))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -275,12 +289,12 @@ mod tests {
             .unwrap();
         assert_eq!(process.wait(LONG).unwrap().code(), Some(5));
         let exit = process.poll().unwrap();
-        assert_eq!(exit.last_lines[0], "node --parent-pipe 0 --failpoint x=kill");
+        let echoed = &exit.last_lines[0];
+        assert!(echoed.starts_with("node --parent-pipe ") && echoed.ends_with(" --failpoint x=kill"));
         assert!(exit.port_in_use() && !exit.was_ready);
         assert_eq!(
             exit.to_string(),
-            "N1 exited with code 5; its last lines:\n  node --parent-pipe 0 --failpoint x=kill\n  \
-             port 6001 is already in use"
+            format!("N1 exited with code 5; its last lines:\n  {echoed}\n  port 6001 is already in use")
         );
         assert!(process.pid().is_none());
         assert!(matches!(process.freeze(), Err(Error::NotRunning(_))));
@@ -341,9 +355,9 @@ mod tests {
     }
 
     #[test]
-    fn a_process_sees_our_end_as_the_end_of_its_stdin() {
+    fn a_process_sees_our_end_as_the_end_of_its_pipe() {
         let dir = tempfile::tempdir().unwrap();
-        let mut process = started(&dir, "echo up >&2; cat; echo parent gone >&2; exit 3");
+        let mut process = started(&dir, "echo up >&2; cat /dev/fd/$3; echo parent gone >&2; exit 3");
         assert!(process.poll().is_none(), "the pipe stays open while we live");
         // What the system does with our pipe when we die.
         let Running { child, _parent_pipe } = process.running.take().unwrap();

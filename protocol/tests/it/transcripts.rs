@@ -112,7 +112,7 @@ impl Story {
         self.world.sync_coordinator(C);
     }
 
-    fn to_node(&mut self, n: usize, message: ToNode) {
+    fn tell_node(&mut self, n: usize, message: ToNode) {
         let session = self.world.links[&(C, n)].session.unwrap();
         self.say(&format!("c → {} {message}", node_id(n)));
         self.world
@@ -280,17 +280,17 @@ stories! {
     a_repeated_commit_forces_the_lazy_record(1, 2) |s| {
         s.decided();
         s.world.deliver_to_node(C, N1);
-        s.to_node(N1, ToNode::Decide { txn: txn(1, 3), decision: Decision::Commit, bind: None, durable: 0 });
+        s.tell_node(N1, ToNode::Decide { txn: txn(1, 3), decision: Decision::Commit, bind: None, durable: 0 });
         s.world.run();
     };
     an_abort_before_its_prepare_leaves_a_tombstone(1, 2) |s| {
         let decision = Decision::Abort(Reason::CoordinatorRestarted);
-        s.to_node(N1, ToNode::Decide { txn: txn(1, 3), decision, bind: None, durable: 0 });
+        s.tell_node(N1, ToNode::Decide { txn: txn(1, 3), decision, bind: None, durable: 0 });
         s.transfer();
         s.world.settle();
     };
     a_prepare_below_the_mark_is_refused(1, 2) |s| {
-        s.to_node(N1, ToNode::Mark { below: TxnPoint { epoch: 1, sequence: 9 }, durable: 0 });
+        s.tell_node(N1, ToNode::Mark { below: TxnPoint { epoch: 1, sequence: 9 }, durable: 0 });
         s.transfer();
         s.world.settle();
     };
