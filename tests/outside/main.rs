@@ -1,0 +1,12 @@
+//! Does the real program stay whole whatever is thrown at it from outside?
+//!
+//! Everything here goes through the binary: words on the command line, bytes on its ports, files in its data
+//! directory. Each case checks what the user is told, the exit code, and that afterwards no money is missing.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod files;
+mod money;
+mod owners;
+mod wire;
+mod world;
