@@ -296,7 +296,7 @@ impl Coordinator {
                 let answer = Coordinator::resolved(&answers);
                 self.reply(client, answer, effects);
             }
-            Topic::Audit(audit) => self.on_audit_answers(client, audit, &answers, effects),
+            Topic::Audit(audit) => self.on_audit_answers(client, ask, audit, &answers, effects),
         }
     }
 

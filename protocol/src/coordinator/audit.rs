@@ -64,6 +64,7 @@ impl Coordinator {
     pub(super) fn on_audit_answers(
         &mut self,
         client: ClientRef,
+        ask: u64,
         audit: Audit,
         answers: &BTreeMap<NodeId, NodeAnswer>,
         effects: &mut Effects<Coordinator>,
@@ -90,7 +91,7 @@ impl Coordinator {
                 let (sums, unfrozen) = add_up(answers, &BTreeSet::new());
                 let problem = problem.or(unfrozen);
                 let thaw = Topic::Audit(Audit::Thaw { sums, problem });
-                self.ask_all(client, thaw, &NodeQuestion::Thaw, effects);
+                self.ask_all(client, thaw, &NodeQuestion::Thaw { freeze: ask }, effects);
             }
             Audit::Thaw {
                 sums,

@@ -260,7 +260,10 @@ pub enum NodeQuestion {
     /// Refuse new prepares for at most a second, and answer [`NodeAnswer::Cut`] once nothing is prepared.
     Freeze,
     /// End a freeze, and say whether it had held until now.
-    Thaw,
+    Thaw {
+        /// The question that began it.
+        freeze: u64,
+    },
     /// Numbers about the node.
     Status,
     /// What is known of a transaction.
@@ -451,7 +454,7 @@ impl fmt::Display for NodeQuestion {
             NodeQuestion::Accounts(_) => f.write_str("accounts"),
             NodeQuestion::Cut => f.write_str("cut"),
             NodeQuestion::Freeze => f.write_str("freeze"),
-            NodeQuestion::Thaw => f.write_str("thaw"),
+            NodeQuestion::Thaw { .. } => f.write_str("thaw"),
             NodeQuestion::Status => f.write_str("status"),
             NodeQuestion::Show(reference) => write!(f, "show {reference}"),
             NodeQuestion::List => f.write_str("list"),

@@ -40,11 +40,7 @@ impl Participant {
     }
 
     pub(super) fn on_freeze(&mut self, session: SessionId, ask: u64, effects: &mut Effects<Participant>) {
-        if self
-            .freeze
-            .as_ref()
-            .is_some_and(|freeze| freeze.session != session)
-        {
+        if self.freeze.is_some() {
             let busy = NodeAnswer::Failed("another audit is under way".to_string());
             return self.answer(session, ask, busy, effects);
         }
@@ -76,15 +72,20 @@ impl Participant {
         self.answer(session, ask, cut, effects);
     }
 
-    pub(super) fn on_thaw(&mut self, session: SessionId, ask: u64, effects: &mut Effects<Participant>) {
-        let held = self
-            .freeze
-            .as_ref()
-            .is_some_and(|freeze| freeze.session == session && freeze.answered);
-        if held {
-            self.freeze = None;
+    pub(super) fn on_thaw(
+        &mut self,
+        session: SessionId,
+        ask: u64,
+        freeze: u64,
+        effects: &mut Effects<Participant>,
+    ) {
+        // Another freeze, even of the same coordinator, says nothing about the one that is meant.
+        let meant = |found: &mut Freeze| found.session == session && found.ask == freeze;
+        let ended = self.freeze.take_if(meant);
+        if ended.is_some() {
             effects.cancel(ParticipantTimer::Thaw);
         }
+        let held = ended.is_some_and(|freeze| freeze.answered);
         self.answer(session, ask, NodeAnswer::Thawed { held }, effects);
     }
 

@@ -267,7 +267,7 @@ impl Participant {
                 self.answer(session, ask, cut, effects);
             }
             NodeQuestion::Freeze => self.on_freeze(session, ask, effects),
-            NodeQuestion::Thaw => self.on_thaw(session, ask, effects),
+            NodeQuestion::Thaw { freeze } => self.on_thaw(session, ask, freeze, effects),
             NodeQuestion::Status => {
                 let status = NodeAnswer::Status(self.status());
                 self.answer(session, ask, status, effects);

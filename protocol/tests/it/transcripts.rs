@@ -416,6 +416,19 @@ stories! {
         s.submit(D, 2, "N1/A:-1 N2/B:+1");
         s.world.settle();
     };
+    a_freeze_that_ended_too_early_makes_the_audit_incomplete(2, 2) |s| {
+        s.ask(D, Ask::Audit);
+        for n in [N1, N2] {
+            s.world.deliver_to_node(D, n);
+            s.world.deliver_to_coordinator(D, n);
+        }
+        s.world.deliver_to_node(D, N1);
+        s.say("N1 the freeze has lasted a second");
+        s.world.fire_node(N1, ParticipantTimer::Thaw);
+        s.say("d audits once more");
+        s.ask(D, Ask::Audit);
+        s.world.settle();
+    };
     a_full_disk_votes_no_and_lets_open_transactions_end(1, 2) |s| {
         s.prepared_everywhere();
         s.say("N2 has no room");
