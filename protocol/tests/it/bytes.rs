@@ -1,0 +1,157 @@
+//! The wire format, byte by byte: a change here is a new wire version.
+
+use std::fmt::Write;
+
+use protocol::codec;
+use protocol::id::{RequestId, StoreId, TxnId};
+use protocol::leg::{BodyDigest, Order};
+use protocol::message::{
+    Answer, Ask, Call, Executed, FromNode, Home, Knowledge, Outcome, Prepare, Reply, ToNode, Vote,
+};
+use protocol::reason::{Decision, Reason};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::transcripts::compare;
+
+fn line<T>(table: &mut String, value: &T)
+where
+    T: Serialize + DeserializeOwned + PartialEq + std::fmt::Display + std::fmt::Debug,
+{
+    let bytes = codec::encode(value);
+    assert_eq!(codec::decode::<T>(&bytes).as_ref(), Ok(value));
+    let mut appended = vec![7];
+    codec::encode_into(value, &mut appended);
+    assert_eq!(appended[1..], bytes, "both ways to encode give the same bytes");
+    appended.push(0);
+    assert!(
+        codec::decode::<T>(&appended[1..]).is_err(),
+        "a byte behind the end is refused"
+    );
+    for end in 0..bytes.len() {
+        assert!(
+            codec::decode::<T>(&bytes[..end]).is_err(),
+            "{end} of {} bytes are refused",
+            bytes.len()
+        );
+    }
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    writeln!(table, "{value}\n    {hex}").unwrap();
+}
+
+#[test]
+fn messages_have_the_bytes_they_always_had() {
+    let txn = TxnId::new(StoreId(0x9f3c), 2, 300);
+    let order = Order::new(&["N1/A:-30".parse().unwrap(), "N2/B:+30".parse().unwrap()]).unwrap();
+    let home = Home {
+        request: RequestId(1 << 100),
+        digest: BodyDigest(0xabcd),
+        repeated: true,
+    };
+    let prepare = Prepare {
+        txn,
+        operations: order.operations("N1".parse().unwrap()),
+        opens: false,
+        participants: order.participants(),
+        home: Some(home),
+    };
+    let mut table = String::new();
+    for message in [
+        ToNode::Join {
+            epoch: 2,
+            incarnation: 9,
+            durable: 1000,
+            proved: Some((StoreId(5), 70)),
+        },
+        ToNode::Prepare(prepare.clone()),
+        ToNode::Execute(prepare),
+        ToNode::Decide {
+            txn,
+            decision: Decision::Commit,
+            bind: None,
+            durable: 8,
+        },
+        ToNode::Decide {
+            txn,
+            decision: Decision::Abort(Reason::Stale),
+            bind: Some(home),
+            durable: 0,
+        },
+        ToNode::Query { txn, home },
+        ToNode::Pending { txn },
+    ] {
+        line(&mut table, &message);
+    }
+    let refusal = Reason::LockContention("B".parse().unwrap());
+    for message in [
+        FromNode::Welcome {
+            store: StoreId(5),
+            durable: 71,
+            quarantine: None,
+        },
+        FromNode::Vote {
+            txn,
+            vote: Vote::Yes,
+            durable: 72,
+        },
+        FromNode::Vote {
+            txn,
+            vote: Vote::No(refusal.clone().into()),
+            durable: 72,
+        },
+        FromNode::Vote {
+            txn,
+            vote: Vote::Duplicate(Knowledge::Committed(txn)),
+            durable: 72,
+        },
+        FromNode::Ack { txn, durable: 73 },
+        FromNode::Executed {
+            txn,
+            executed: Executed::Committed,
+            durable: 74,
+        },
+        FromNode::Inquiry { txn },
+    ] {
+        line(&mut table, &message);
+    }
+    line(
+        &mut table,
+        &Call {
+            id: 1,
+            ask: Ask::Submit {
+                request: RequestId(1),
+                repeated: false,
+                order,
+            },
+        },
+    );
+    line(
+        &mut table,
+        &Reply {
+            id: 1,
+            answer: Answer::Outcome(Outcome::Committed { txn }),
+        },
+    );
+    let aborted = Outcome::Aborted {
+        txn: Some(txn),
+        refusal: refusal.into(),
+    };
+    line(
+        &mut table,
+        &Reply {
+            id: 2,
+            answer: Answer::Outcome(aborted),
+        },
+    );
+    compare("bytes_on_the_wire", &table);
+}
+
+#[test]
+fn a_length_that_promises_more_than_there_is_allocates_nothing() {
+    // A vector of 2^60 operations in ten bytes.
+    let mut bytes = vec![1, 0xfc, 0, 0, 0, 0];
+    bytes.extend_from_slice(&[0xfd, 0, 0, 0, 0, 0, 0, 0, 16]);
+    assert!(codec::decode::<ToNode>(&bytes).is_err());
+    let text = [&[0xfd][..], &u64::MAX.to_le_bytes()].concat();
+    assert!(codec::decode::<String>(&text).is_err());
+}
