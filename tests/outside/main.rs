@@ -6,7 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod files;
+mod identity;
 mod money;
 mod owners;
+mod several;
 mod wire;
 mod world;

@@ -1,0 +1,148 @@
+//! Two coordinators at once on the same nodes: both decide, a request id means one thing through either, and the audit
+//! is exact while both are at work.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use client::{AuditVerdict, Client, ClientConfig, Order, Outcome};
+
+use crate::world::{BINARY, PATIENCE, Run, STORES, World, free_port, node, run, temp_dir, wait};
+
+/// How often the audit looks while both coordinators are busy.
+const AUDITS: usize = 10;
+
+/// A process that ends with its test.
+struct Extra(Child);
+
+impl Drop for Extra {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn two_coordinators_share_nodes_request_ids_and_audits() {
+    for store in STORES {
+        let mut world = World::start(store);
+        let dir = temp_dir();
+        let nodes: Vec<String> = ["N1", "N2", "N3"]
+            .map(|name| format!("{name}:{}", world.cluster.address(node(name))))
+            .to_vec();
+        let port = free_port().to_string();
+        let coordinator = Command::new(BINARY)
+            .args([
+                "coordinator",
+                "--port",
+                &port,
+                "--store",
+                store,
+                "--nodes",
+                &nodes.join(","),
+            ])
+            .arg("--data-dir")
+            .arg(dir.path())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut extra = Extra(coordinator);
+        let second = format!("127.0.0.1:{port}");
+        let via_second = |line: &str| -> Run {
+            let words = line.split_whitespace().chain(["--coord", &second]);
+            run(&words.collect::<Vec<_>>())
+        };
+        wait("the second coordinator", || {
+            let status = via_second("status");
+            (status.stdout.matches(" up ").count() == 3).then_some(())
+        });
+
+        let first = world.run("transfer N1/A N2/B 10 --request-id 77");
+        first.prints(&["success=true"]);
+        let again = via_second("transfer N1/A N2/B 10 --request-id 77");
+        assert_eq!(again.stdout, first.stdout, "one execution, one answer");
+        via_second("transfer N1/A N2/B 11 --request-id 77").says(10, &["no money moved"]);
+        via_second("transfer N2/B N1/A 10").prints(&["success=true"]);
+
+        let committed = [AtomicU64::new(0), AtomicU64::new(0)];
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let _ended = StopOnDrop(&stop);
+            for (committed, coordinator) in committed.iter().zip([world.coord(), second.clone()]) {
+                let stop = &stop;
+                scope.spawn(move || work(&coordinator, stop, committed));
+            }
+            for coordinator in [world.coord(), second.clone()] {
+                let mut client = client(&coordinator);
+                let mut exact = 0;
+                for _ in 0..AUDITS {
+                    match client.audit().unwrap().verdict {
+                        AuditVerdict::Exact => exact += 1,
+                        AuditVerdict::Incomplete(_) => {}
+                        AuditVerdict::Violated => panic!("{store}: a false alarm"),
+                    }
+                }
+                assert!(exact > 0, "{store}: no audit came to its end");
+            }
+            wait("transfers through both", || {
+                let enough = committed
+                    .iter()
+                    .all(|committed| committed.load(Ordering::Relaxed) >= 20);
+                enough.then_some(())
+            });
+        });
+        via_second("audit").prints(&["Money conserved"]);
+        assert!(
+            extra.0.try_wait().unwrap().is_none(),
+            "the second coordinator still runs"
+        );
+        world.whole();
+        drop(extra);
+        world.works_and_stops();
+    }
+}
+
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn client(coordinator: &str) -> Client {
+    let config = ClientConfig {
+        timeout: PATIENCE,
+        ..ClientConfig::at([coordinator])
+    };
+    Client::new(config).unwrap()
+}
+
+/// Moves money round and round through one coordinator.
+fn work(coordinator: &str, stop: &AtomicBool, committed: &AtomicU64) {
+    let mut client = client(coordinator);
+    let round = ["N1/A", "N2/B", "N3/C", "N1/A"];
+    while !stop.load(Ordering::Relaxed) {
+        for pair in round.windows(2) {
+            let order = Order::transfer(
+                pair[0].parse().unwrap(),
+                pair[1].parse().unwrap(),
+                "1".parse().unwrap(),
+            );
+            match client.submit(None, order.unwrap()).unwrap().outcome {
+                Outcome::Committed { .. } => {
+                    committed.fetch_add(1, Ordering::Relaxed);
+                }
+                Outcome::Aborted { refusal, .. } => assert!(refusal.reason.retryable(), "{refusal}"),
+                other @ (Outcome::Unknown { .. } | Outcome::Reused | Outcome::Rejected { .. }) => {
+                    panic!("{other}")
+                }
+            }
+            // Light load: the audit must find a moment.
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
