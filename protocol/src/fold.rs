@@ -66,6 +66,12 @@ pub trait Fold: Clone + Debug + PartialEq + Send + 'static {
     /// One small piece of the state with its key in it.
     type Entry: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + 'static;
 
+    /// Whether a record is housekeeping that no story needs: logged only for those who ask for details.
+    fn is_housekeeping(record: &Self::Record) -> bool {
+        let _ = record;
+        false
+    }
+
     /// The state before the first record.
     fn empty() -> Self;
 

@@ -248,14 +248,7 @@ impl<S: Service> Loop<'_, S> {
         };
         self.machine.step(input, &mut self.effects);
         if log::log_enabled!(log::Level::Info) {
-            let forced = self.effects.force;
-            for (seq, record) in &self.effects.records {
-                log::info!("append {record}{}", if *seq <= forced { " (forced)" } else { "" });
-            }
-        }
-        if !self.effects.hangups.is_empty() {
-            // What was said before the hangup must not wait for a later sync.
-            self.effects.force(self.machine.state().seq());
+            tell_records(&self.effects);
         }
         self.write_ahead
             .take(&mut self.effects, self.machine.state(), self.now)?;
@@ -360,6 +353,18 @@ impl<S: Service> Loop<'_, S> {
         self.send();
         self.write_ahead.close(self.machine.state())?;
         Ok(())
+    }
+}
+
+/// The story as the log's records tell it.
+fn tell_records<M: Machine>(effects: &Effects<M>) {
+    for (seq, record) in &effects.records {
+        let forced = if *seq <= effects.force { " (forced)" } else { "" };
+        if M::State::is_housekeeping(record) {
+            log::debug!("append {record}{forced}");
+        } else {
+            log::info!("append {record}{forced}");
+        }
     }
 }
 

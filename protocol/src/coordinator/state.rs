@@ -127,6 +127,13 @@ impl Fold for CoordinatorState {
     type Key = CoordinatorKey;
     type Entry = CoordinatorEntry;
 
+    fn is_housekeeping(record: &CoordinatorRecord) -> bool {
+        matches!(
+            record,
+            CoordinatorRecord::Mark { .. } | CoordinatorRecord::Proved { .. }
+        )
+    }
+
     fn empty() -> CoordinatorState {
         CoordinatorState::default()
     }

@@ -268,6 +268,10 @@ impl Fold for NodeState {
     type Key = NodeKey;
     type Entry = NodeEntry;
 
+    fn is_housekeeping(record: &NodeRecord) -> bool {
+        matches!(record, NodeRecord::Mark { .. } | NodeRecord::Proved { .. })
+    }
+
     fn empty() -> NodeState {
         NodeState::default()
     }
