@@ -250,6 +250,10 @@ impl<S: Service> Loop<'_, S> {
         if log::log_enabled!(log::Level::Info) {
             tell_records(&self.effects);
         }
+        if !self.effects.hangups.is_empty() {
+            // What was said before the hangup must not wait for a later sync.
+            self.effects.force(self.machine.state().seq());
+        }
         self.write_ahead
             .take(&mut self.effects, self.machine.state(), self.now)?;
         for note in self.effects.notes.drain(..) {
