@@ -235,7 +235,7 @@ impl DiskFile for OsFile {
 
     fn fill_ahead(&mut self, len: u64) -> io::Result<()> {
         self.ahead = len;
-        self.fill()
+        if len > 0 { self.fill() } else { Ok(()) }
     }
 
     fn trim(&mut self) -> io::Result<()> {

@@ -18,7 +18,19 @@ const BUFFER_LEN_MAX: usize = 256 * 1024;
 
 /// Line breaks written ahead of the log's end, so that most syncs need not grow the file: a sync of a file that keeps
 /// its length takes about two thirds of the time.
-pub(crate) const FILL_AHEAD: u64 = 256 * 1024;
+const FILL_AHEAD: u64 = 256 * 1024;
+
+/// On a smaller disk every byte is for promises.
+const FILL_FREE_MIN: u64 = 64 * 1024 * 1024;
+
+/// How far to fill ahead on this disk.
+pub(crate) fn fill_ahead(disk: &impl Disk) -> io::Result<u64> {
+    Ok(if disk.free_space()? >= FILL_FREE_MIN {
+        FILL_AHEAD
+    } else {
+        0
+    })
+}
 
 /// The log's open end.
 pub(crate) struct Log<D: Disk> {
@@ -200,7 +212,7 @@ impl<D: Disk> Log<D> {
         failpoint::check("checkpoint.k7")?;
         let mut file = self.home.disk.create(&self.home.names.next)?;
         file.append(text)?;
-        file.fill_ahead(FILL_AHEAD)?;
+        file.fill_ahead(fill_ahead(&self.home.disk)?)?;
         failpoint::check("checkpoint.k8")?;
         file.sync()?;
         Ok(file)

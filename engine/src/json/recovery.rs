@@ -12,7 +12,7 @@ use protocol::id::StoreId;
 use crate::disk::{Disk, DiskFile};
 use crate::failpoint;
 use crate::json::line;
-use crate::json::log::FILL_AHEAD;
+use crate::json::log::fill_ahead;
 use crate::json::names::Names;
 use crate::json::segment::{self, Place, Segment, Source};
 use crate::json::state_file;
@@ -301,7 +301,7 @@ pub(crate) fn settle<D: Disk>(
     let write = || {
         let mut file = home.disk.create(&aside)?;
         file.append(&bytes)?;
-        file.fill_ahead(FILL_AHEAD)?;
+        file.fill_ahead(fill_ahead(&home.disk)?)?;
         file.sync()?;
         Ok(file)
     };
