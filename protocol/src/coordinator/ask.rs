@@ -136,6 +136,12 @@ impl Coordinator {
             );
             return self.reply(client, Answer::Failed(text), effects);
         }
+        if let (NodeQuestion::Balance { .. }, Some(Link::Quarantined { why, .. })) =
+            (&question, self.links.get(&node))
+        {
+            let text = format!("what {node} would say cannot be trusted: {why}");
+            return self.reply(client, Answer::Failed(text), effects);
+        }
         let wait_ms = wait_ms.saturating_add(ASK_WAIT_MS);
         self.ask(client, Topic::Relay(node), &[node], &question, wait_ms, effects);
     }

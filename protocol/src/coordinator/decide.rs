@@ -289,6 +289,13 @@ impl Coordinator {
         match self.state.open().get(&txn).map(|open| open.phase) {
             Some(Phase::Committed(seq)) => self.tell(node, commit(txn, seq), seq, effects),
             Some(Phase::Started) => self.tell(node, ToNode::Pending { txn }, 0, effects),
+            None if self.state.is_suspect() && txn.at.epoch < self.state.epoch() => {
+                effects.alarm(format!(
+                    "{node} asks about {txn}, of which this log has no record, but a node has shown that it lost records: \
+                     not presumed aborted. Bring the newer log back, or accept this one with `twopence adopt`"
+                ));
+                self.tell(node, ToNode::Pending { txn }, 0, effects);
+            }
             None => {
                 let decision = Decision::Abort(Reason::PresumedAbort);
                 self.tell(
@@ -307,16 +314,16 @@ impl Coordinator {
     }
 
     pub(super) fn on_unmatched(&mut self, node: NodeId, txn: TxnId, effects: &mut Effects<Coordinator>) {
-        if self.is_forgiven(node) {
+        if self.is_forgiven(node, txn) {
             effects.alarm(format!(
-                "{node}'s part of committed {txn} was lost with the records an operator gave up"
+                "{node}'s part of committed {txn} was lost with the records that an operator gave up"
             ));
             return self.on_ack(node, txn, effects);
         }
         effects.alarm(format!(
-            "{node} does not know {txn}, which it voted YES on and which has committed: it lost an acknowledged record. \
-             Its part is missing until the node's data is restored, or given up with `twopence adopt {node}`"
+            "{node} does not know {txn}, which it voted YES on and which has committed: it lost an acknowledged record"
         ));
+        self.quarantine(node, effects);
     }
 
     pub(super) fn on_votes_timeout(&mut self, txn: TxnId, effects: &mut Effects<Coordinator>) {

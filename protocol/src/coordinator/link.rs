@@ -22,8 +22,6 @@ pub(super) enum Link {
     Up {
         /// The newest record the node has proved durable on this connection.
         proved: Seq,
-        /// An operator accepted that it lost records.
-        forgiven: bool,
     },
     /// Connected, but one side lost what it had promised. Only questions are asked.
     Quarantined {
@@ -43,8 +41,9 @@ impl Coordinator {
         matches!(self.links.get(&node), Some(Link::Up { .. }))
     }
 
-    pub(super) fn is_forgiven(&self, node: NodeId) -> bool {
-        matches!(self.links.get(&node), Some(Link::Up { forgiven: true, .. }))
+    /// Whether an operator has given up what this node lost of the transaction.
+    pub(super) fn is_forgiven(&self, node: NodeId, txn: TxnId) -> bool {
+        txn.at < self.state.node(node).forgiven
     }
 
     pub(super) fn on_connected(&mut self, node: NodeId, effects: &mut Effects<Coordinator>) {
@@ -59,6 +58,7 @@ impl Coordinator {
             ToNode::Join {
                 epoch,
                 incarnation,
+                history: self.state.history(),
                 durable,
                 proved,
             },
@@ -83,16 +83,24 @@ impl Coordinator {
         effects: &mut Effects<Coordinator>,
     ) {
         let seen = self.state.node(node);
+        if quarantine.is_some() && !self.state.is_suspect() {
+            self.append(CoordinatorRecord::Suspect { node }, Urgency::Forced, effects);
+        }
         let why = match seen.store {
             Some(known) if known != store && self.is_needed(node) => Some(format!(
                 "{node} has another store ({store}) than the one that holds open transactions ({known}): its disk was \
                  replaced. Bring the old data back, or give those transactions up with `twopence adopt {node}`"
             )),
-            Some(known) if known == store && durable < seen.proved => Some(format!(
-                "{node}'s store ends at record {durable} but had proved record {} durable: it lost promises (an old \
-                 backup?). Bring the newer data back, or give them up with `twopence adopt {node}`",
-                seen.proved
-            )),
+            Some(known) if known == store && (seen.quarantined || durable < seen.proved) => {
+                if !seen.quarantined {
+                    self.append(CoordinatorRecord::Quarantine { node }, Urgency::Forced, effects);
+                }
+                Some(format!(
+                    "{node}'s store has lost promises: it ends at record {durable} and had proved record {} durable (an \
+                     old backup?). Bring the newer data back if you can; then, or to give them up, run `twopence adopt {node}`",
+                    seen.proved
+                ))
+            }
             Some(_) | None => quarantine,
         };
         if let Some(why) = why {
@@ -111,18 +119,13 @@ impl Coordinator {
                     node,
                     store,
                     proved: durable,
+                    forgives: seen.forgiven,
                 },
                 Urgency::Lazy,
                 effects,
             );
         }
-        self.links.insert(
-            node,
-            Link::Up {
-                proved: durable,
-                forgiven: false,
-            },
-        );
+        self.links.insert(node, Link::Up { proved: durable });
         effects.info(format!("{node} joined"));
         self.say_again(node, effects);
     }
@@ -198,25 +201,45 @@ impl Coordinator {
         }
     }
 
+    /// A connected node turns out to have lost promises.
+    pub(super) fn quarantine(&mut self, node: NodeId, effects: &mut Effects<Coordinator>) {
+        let Some(&Link::Up { proved: durable, .. }) = self.links.get(&node) else {
+            return;
+        };
+        let Some(store) = self.state.node(node).store else {
+            return;
+        };
+        self.append(CoordinatorRecord::Quarantine { node }, Urgency::Forced, effects);
+        let why = format!(
+            "{node} does not know a transaction that it had promised. Bring its data back if you can; then, or to give \
+             it up, run `twopence adopt {node}`"
+        );
+        effects.alarm(format!("quarantined {node}: {why}"));
+        self.links.insert(node, Link::Quarantined { why, store, durable });
+        self.abort_waiting_for(node, effects);
+    }
+
     /// An operator accepts a node as it is: what it lost is given up. Returns whether it was quarantined on our side.
     pub(super) fn adopt(&mut self, node: NodeId, effects: &mut Effects<Coordinator>) -> bool {
+        if self.state.is_suspect() {
+            self.append(CoordinatorRecord::Trust { node }, Urgency::Forced, effects);
+        }
         let Some(Link::Quarantined { store, durable, .. }) = self.links.get(&node) else {
             return false;
         };
         let (store, proved) = (*store, *durable);
         let replaced = self.state.node(node).store != Some(store);
         self.append(
-            CoordinatorRecord::Node { node, store, proved },
+            CoordinatorRecord::Node {
+                node,
+                store,
+                proved,
+                forgives: self.next_point(),
+            },
             Urgency::Forced,
             effects,
         );
-        self.links.insert(
-            node,
-            Link::Up {
-                proved,
-                forgiven: true,
-            },
-        );
+        self.links.insert(node, Link::Up { proved });
         effects.alarm(format!(
             "an operator adopted {node} with store {store} at record {proved}"
         ));

@@ -69,6 +69,23 @@ pub enum CoordinatorRecord {
         store: StoreId,
         /// The newest record it has proved durable.
         proved: Seq,
+        /// What it has lost of transactions below this point is given up.
+        forgives: TxnPoint,
+    },
+    /// A node has lost what it had promised: unusable until an operator adopts it, however its log grows. Forced.
+    Quarantine {
+        /// The node.
+        node: NodeId,
+    },
+    /// A node says that this log has lost what it had proved: nothing is presumed from it any more. Forced.
+    Suspect {
+        /// The node.
+        node: NodeId,
+    },
+    /// An operator accepts this log as it is. Forced.
+    Trust {
+        /// The node whose word had made it suspect.
+        node: NodeId,
     },
     /// A node's store has proved durable up to here (R22). Lazy.
     Proved {
@@ -92,6 +109,9 @@ impl fmt::Display for CoordinatorRecord {
                 write!(f, "MARK {node} {}-{}", below.epoch, below.sequence)
             }
             CoordinatorRecord::Node { node, store, .. } => write!(f, "NODE {node} store {store}"),
+            CoordinatorRecord::Quarantine { node } => write!(f, "QUARANTINE {node}"),
+            CoordinatorRecord::Suspect { node } => write!(f, "SUSPECT {node}"),
+            CoordinatorRecord::Trust { node } => write!(f, "TRUST {node}"),
             CoordinatorRecord::Proved { node, through } => write!(f, "PROVED {node} {through}"),
         }
     }

@@ -77,6 +77,17 @@ impl Coordinator {
                 return self.reply(client, refuse(text), effects);
             }
         }
+        let named = answers
+            .values()
+            .filter_map(as_view)
+            .flat_map(|view| view.participants.iter());
+        if let Some(silent) = named.into_iter().find(|node| !answers.contains_key(node)) {
+            let text = format!(
+                "{silent} takes part in {txn} and did not answer, so it may have ended it already: start {silent} first \
+                 (with an empty data directory if its data is gone)"
+            );
+            return self.reply(client, refuse(text), effects);
+        }
         if in_doubt.is_empty() && ended_so {
             let done = Answer::Done(format!(
                 "{txn} had ended with {word} already; nothing was changed"

@@ -60,14 +60,23 @@ pub struct NodeSeen {
     pub proved: Seq,
     /// The low-water mark for this node.
     pub mark: TxnPoint,
+    /// It has lost promises, and no operator has adopted it since.
+    pub quarantined: bool,
+    /// What it has lost of transactions below this point is given up.
+    pub forgiven: TxnPoint,
 }
+
+/// Epochs whose incarnation is remembered, for nodes to compare.
+const HISTORY_LEN: usize = 64;
 
 /// Everything a coordinator has decided and not yet finished.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CoordinatorState {
     seq: Seq,
     epoch: Epoch,
-    incarnation: Incarnation,
+    /// What the newest epochs called themselves.
+    history: BTreeMap<Epoch, Incarnation>,
+    suspect: bool,
     open: BTreeMap<TxnId, OpenTxn>,
     nodes: BTreeMap<NodeId, NodeSeen>,
 }
@@ -91,14 +100,27 @@ pub enum CoordinatorEntry {
     Open(TxnId, OpenTxn),
     /// A node.
     Node(NodeId, NodeSeen),
-    /// Epoch and incarnation.
-    Epoch(Epoch, Incarnation),
+    /// The epoch, what the newest ones called themselves, and whether the log is suspect.
+    Epoch(Epoch, Vec<(Epoch, Incarnation)>, bool),
 }
 
 impl CoordinatorState {
     /// The newest epoch in the log; 0 before the first start.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// What the newest epochs called themselves, oldest first.
+    pub fn history(&self) -> Vec<(Epoch, Incarnation)> {
+        self.history
+            .iter()
+            .map(|(&epoch, &incarnation)| (epoch, incarnation))
+            .collect()
+    }
+
+    /// Whether a node has shown that this log lost what it had proved, so that nothing may be presumed from it (R5).
+    pub fn is_suspect(&self) -> bool {
+        self.suspect
     }
 
     /// Transactions without an end.
@@ -149,7 +171,10 @@ impl Fold for CoordinatorState {
             CoordinatorRecord::Epoch { epoch, incarnation } => {
                 assert!(*epoch > self.epoch, "epochs only rise");
                 self.epoch = *epoch;
-                self.incarnation = *incarnation;
+                self.history.insert(*epoch, *incarnation);
+                while self.history.len() > HISTORY_LEN {
+                    self.history.pop_first();
+                }
                 touched.push(CoordinatorKey::Epoch);
             }
             CoordinatorRecord::Start { txn, request, order } => {
@@ -187,10 +212,22 @@ impl Fold for CoordinatorState {
                 assert!(*below >= node.mark, "marks only rise");
                 node.mark = *below;
             }
-            CoordinatorRecord::Node { node, store, proved } => {
+            CoordinatorRecord::Node {
+                node,
+                store,
+                proved,
+                forgives,
+            } => {
                 let node = self.node_mut(*node, touched);
                 node.store = Some(*store);
                 node.proved = *proved;
+                node.forgiven = *forgives;
+                node.quarantined = false;
+            }
+            CoordinatorRecord::Quarantine { node } => self.node_mut(*node, touched).quarantined = true,
+            CoordinatorRecord::Suspect { .. } | CoordinatorRecord::Trust { .. } => {
+                self.suspect = matches!(record, CoordinatorRecord::Suspect { .. });
+                touched.push(CoordinatorKey::Epoch);
             }
             CoordinatorRecord::Proved { node, through } => {
                 let node = self.node_mut(*node, touched);
@@ -209,7 +246,7 @@ impl Fold for CoordinatorState {
                 .nodes
                 .get(node)
                 .map(|seen| CoordinatorEntry::Node(*node, *seen)),
-            CoordinatorKey::Epoch => Some(CoordinatorEntry::Epoch(self.epoch, self.incarnation)),
+            CoordinatorKey::Epoch => Some(CoordinatorEntry::Epoch(self.epoch, self.history(), self.suspect)),
         }
     }
 
@@ -222,7 +259,7 @@ impl Fold for CoordinatorState {
             .nodes
             .iter()
             .map(|(node, seen)| CoordinatorEntry::Node(*node, *seen));
-        let epoch = core::iter::once(CoordinatorEntry::Epoch(self.epoch, self.incarnation));
+        let epoch = self.entry(&CoordinatorKey::Epoch).into_iter();
         Box::new(open.chain(nodes).chain(epoch))
     }
 
@@ -239,8 +276,9 @@ impl Fold for CoordinatorState {
             let twice = match entry {
                 CoordinatorEntry::Open(txn, open) => state.open.insert(txn, open).is_some(),
                 CoordinatorEntry::Node(node, seen) => state.nodes.insert(node, seen).is_some(),
-                CoordinatorEntry::Epoch(epoch, incarnation) => {
-                    (state.epoch, state.incarnation) = (epoch, incarnation);
+                CoordinatorEntry::Epoch(epoch, history, suspect) => {
+                    (state.epoch, state.suspect) = (epoch, suspect);
+                    state.history = history.into_iter().collect();
                     false
                 }
             };

@@ -55,6 +55,8 @@ pub enum ToNode {
         incarnation: Incarnation,
         /// The coordinator's log is durable up to here.
         durable: Seq,
+        /// What its newest epochs called themselves: a log that was restored and went on differs here.
+        history: Vec<(Epoch, Incarnation)>,
         /// The store the coordinator knows under this node's name, and the newest record that store proved durable.
         proved: Option<(StoreId, Seq)>,
     },

@@ -195,14 +195,8 @@ impl Participant {
     }
 
     fn on_message(&mut self, session: SessionId, message: ToNode, effects: &mut Effects<Participant>) {
-        if let ToNode::Join {
-            epoch,
-            incarnation,
-            durable,
-            proved,
-        } = message
-        {
-            return self.on_join(session, epoch, incarnation, durable, proved, effects);
+        if let ToNode::Join { .. } = message {
+            return self.on_join(session, message, effects);
         }
         let Some(from) = self.live_session(session) else {
             return; // Replaced by a newer connection of the same coordinator, or never joined.

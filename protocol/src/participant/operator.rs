@@ -124,7 +124,11 @@ impl Participant {
         effects: &mut Effects<Participant>,
     ) {
         let node = self.config.node;
-        let answer = if self.state.prepared().contains_key(&txn) {
+        let answer = if self.session_of(txn.coordinator).is_some() {
+            NodeAnswer::Failed(format!(
+                "{node}: the coordinator of {txn} is connected and will end it; nothing was changed"
+            ))
+        } else if self.state.prepared().contains_key(&txn) {
             let why = one_line(why, WHY_LEN_MAX);
             self.append(
                 NodeRecord::Resolve {

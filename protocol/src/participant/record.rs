@@ -100,6 +100,12 @@ pub enum NodeRecord {
         /// The newest record of its log that it proved.
         through: Seq,
     },
+    /// A coordinator's log has lost what it had proved: not trusted until an operator accepts it, however it grows.
+    /// Forced.
+    Quarantine {
+        /// Whose.
+        coordinator: CoordinatorId,
+    },
     /// An operator accepted a coordinator's log as it is (R22). Forced.
     AcceptLog {
         /// Whose.
@@ -158,6 +164,7 @@ impl fmt::Display for NodeRecord {
                 write!(f, "mark {coordinator} {}-{}", below.epoch, below.sequence)
             }
             NodeRecord::Proved { coordinator, through } => write!(f, "proved {coordinator} {through}"),
+            NodeRecord::Quarantine { coordinator } => write!(f, "quarantine {coordinator}"),
             NodeRecord::AcceptLog { coordinator, through } => write!(f, "accept_log {coordinator} {through}"),
             NodeRecord::Resolve { txn, word, why } => write!(f, "resolve {txn} {word}: {why}"),
             NodeRecord::Truth { txn, truth } => write!(f, "truth {txn} {truth}"),

@@ -4,11 +4,11 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 
-use super::{NodeRecord, Participant, SessionId};
+use super::{CoordinatorSeen, NodeRecord, Participant, SessionId};
 use crate::effects::{Effects, Urgency};
 use crate::fold::{Fold, Seq};
-use crate::id::{CoordinatorId, Epoch, Incarnation, StoreId, TxnId};
-use crate::message::{FromNode, NodeAnswer};
+use crate::id::{CoordinatorId, Epoch, Incarnation, TxnId};
+use crate::message::{FromNode, NodeAnswer, ToNode};
 
 /// One connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,15 +66,19 @@ impl Participant {
             .map(|(&id, _)| id)
     }
 
-    pub(super) fn on_join(
-        &mut self,
-        session: SessionId,
-        epoch: Epoch,
-        incarnation: Incarnation,
-        durable: Seq,
-        proved: Option<(StoreId, Seq)>,
-        effects: &mut Effects<Participant>,
-    ) {
+    pub(super) fn on_join(&mut self, session: SessionId, join: ToNode, effects: &mut Effects<Participant>) {
+        let ToNode::Join {
+            epoch,
+            incarnation,
+            durable,
+            history,
+            proved,
+        } = join
+        else {
+            unreachable!("the caller looked");
+        };
+        // How far this log reached before the coordinator came: joining adds to it.
+        let ends = self.state.seq();
         let Some(&Session { coordinator, .. }) = self.sessions.get(&session) else {
             return;
         };
@@ -108,22 +112,18 @@ impl Participant {
         }
         if let Some((store, seq)) = proved
             && store == self.config.store
-            && seq > self.state.seq()
+            && seq > ends
         {
             effects.alarm(format!(
                 "coordinator {coordinator} has seen this store durable up to record {seq}, but it ends at {}: it lost \
                  acknowledged records (an old backup?) and stays quarantined until `twopence adopt {}`",
-                self.state.seq(),
-                self.config.node
+                ends, self.config.node
             ));
         }
-        let quarantine = (durable < seen.proved).then(|| {
-            format!(
-                "the coordinator's log ends at record {durable} but had proved record {} durable: it lost decisions \
-                 (an old backup?). If you accept that, run `twopence adopt {}`",
-                seen.proved, self.config.node
-            )
-        });
+        let quarantine = self.mistrust(coordinator, &seen, durable, &history);
+        if quarantine.is_some() && !seen.quarantined {
+            self.append(NodeRecord::Quarantine { coordinator }, Urgency::Forced, effects);
+        }
         if let Some(why) = &quarantine {
             effects.alarm(format!("quarantined coordinator {coordinator}: {why}"));
         }
@@ -132,17 +132,17 @@ impl Participant {
         joined.quarantined = quarantine.is_some();
         joined.proved = durable;
         let trusted = quarantine.is_none();
-        let durable = self.state.seq();
-        effects.force(durable);
-        self.forced = durable;
+        let newest = self.state.seq();
+        effects.force(newest);
+        self.forced = newest;
         effects.send(
             session,
             FromNode::Welcome {
                 store: self.config.store,
-                durable,
+                durable: ends,
                 quarantine,
             },
-            durable,
+            newest,
         );
         if trusted {
             let of_coordinator = |txn: &&TxnId| txn.coordinator == coordinator;
@@ -162,6 +162,39 @@ impl Participant {
                 self.inquire(txn, effects);
             }
         }
+    }
+
+    /// Why a coordinator's log cannot be trusted any more, if it cannot (R22).
+    fn mistrust(
+        &self,
+        coordinator: CoordinatorId,
+        seen: &CoordinatorSeen,
+        durable: Seq,
+        history: &[(Epoch, Incarnation)],
+    ) -> Option<String> {
+        let forked = history
+            .iter()
+            .any(|&(epoch, incarnation)| epoch == seen.epoch && incarnation != seen.incarnation);
+        let lost = if seen.quarantined {
+            format!("the log of coordinator {coordinator} lost decisions before")
+        } else if forked {
+            format!(
+                "the coordinator's log has another epoch {} than the one seen here: it lost decisions",
+                seen.epoch
+            )
+        } else if durable < seen.proved {
+            format!(
+                "the coordinator's log ends at record {durable} but had proved record {} durable: it lost decisions",
+                seen.proved
+            )
+        } else {
+            return None;
+        };
+        let node = self.config.node;
+        Some(format!(
+            "{lost} (an old backup?). Bring the newer log back if you can; then, or to accept the loss, run `twopence adopt \
+             {node}`"
+        ))
     }
 
     /// The coordinator has shown that its log is durable up to here.

@@ -83,6 +83,8 @@ pub struct CoordinatorSeen {
     pub mark: TxnPoint,
     /// The newest record of its log that it has proved durable.
     pub proved: Seq,
+    /// Its log has lost what it had proved, and no operator has accepted it since.
+    pub quarantined: bool,
 }
 
 /// Everything a node has promised and done.
@@ -388,8 +390,13 @@ impl Fold for NodeState {
                 let seen = self.seen_mut(*coordinator, touched);
                 seen.proved = seen.proved.max(*through);
             }
+            NodeRecord::Quarantine { coordinator } => {
+                self.seen_mut(*coordinator, touched).quarantined = true;
+            }
             NodeRecord::AcceptLog { coordinator, through } => {
-                self.seen_mut(*coordinator, touched).proved = *through;
+                let seen = self.seen_mut(*coordinator, touched);
+                seen.proved = *through;
+                seen.quarantined = false;
             }
             NodeRecord::Resolve { txn, word, why } => {
                 let reason = match word {

@@ -61,6 +61,7 @@ fn messages_have_the_bytes_they_always_had() {
             epoch: 2,
             incarnation: 9,
             durable: 1000,
+            history: vec![(1, 8), (2, 9)],
             proved: Some((StoreId(5), 70)),
         },
         ToNode::Prepare(prepare.clone()),

@@ -364,6 +364,7 @@ impl Run {
                     | NodeRecord::Mark { .. }
                     | NodeRecord::Proved { .. }
                     | NodeRecord::AcceptLog { .. }
+                    | NodeRecord::Quarantine { .. }
                     | NodeRecord::Resolve { .. }
                     | NodeRecord::Truth { .. }
                     | NodeRecord::RequestWindow { .. } => {}

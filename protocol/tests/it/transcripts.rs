@@ -485,6 +485,57 @@ stories! {
         s.submit(C, 3, "N1/A:-1 N2/B:+1");
         s.world.settle();
     };
+    a_quarantine_outlives_restarts_however_the_log_grows(1, 2) |s| {
+        s.transfer();
+        s.world.settle();
+        s.tick_coordinator(C);
+        s.world.settle();
+        s.say("N2 comes back from an old backup");
+        s.world.crash_node(N2, 0);
+        s.world.nodes[N2].records.truncate(2);
+        s.world.nodes[N2].synced = 2;
+        for _ in 0..3 {
+            s.world.crash_coordinator(C, 9);
+            s.world.heal();
+        }
+        s.submit(C, 2, "N1/A:-1 N2/B:+1");
+    };
+    a_node_caught_without_its_vote_is_quarantined_until_adopted(1, 2) |s| {
+        s.decided();
+        s.say("N2 loses its vote");
+        s.world.crash_node(N2, 0);
+        s.world.nodes[N2].records.truncate(2);
+        s.world.nodes[N2].synced = 2;
+        s.world.crash_coordinator(C, 0);
+        s.world.heal();
+        s.submit(C, 2, "N1/A:-1 N2/B:+1");
+        s.world.run();
+        s.ask(C, Ask::Adopt { node: node_id(N2) });
+        s.world.settle();
+    };
+    a_restored_log_that_began_another_epoch_is_found_out_by_its_history(1, 2) |s| {
+        s.world.crash_coordinator(C, 0);
+        let backup = s.world.coordinators[C].records.clone();
+        s.world.heal();
+        s.submit(C, 1, "N1/A:-30 N2/B:+30");
+        for n in [N1, N2] {
+            s.world.deliver_to_node(C, n);
+            s.world.sync_node(n);
+        }
+        s.world.deliver_to_coordinator(C, N1);
+        s.world.deliver_to_coordinator(C, N2);
+        s.world.sync_coordinator(C);
+        s.say("c comes back from an old backup, and is stopped");
+        s.world.crash_coordinator(C, 0);
+        s.world.coordinators[C].synced = backup.last().unwrap().0;
+        s.world.coordinators[C].records = backup;
+        s.world.heal();
+        s.say("c is started once more");
+        s.world.coordinators[C].stopped = None;
+        for n in [N1, N2] {
+            s.world.cut(C, n);
+        }
+    };
     a_coordinator_that_lost_its_newest_records_is_quarantined(1, 2) |s| {
         s.transfer();
         s.world.settle();
