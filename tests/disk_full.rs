@@ -10,7 +10,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::{AccountId, AuditVerdict, Client, Order, Outcome, Place, Reason, RequestId, Target};
+use client::{
+    AccountId, AuditVerdict, Client, ClientConfig, Order, Outcome, Place, Reason, RequestId, Target,
+};
 use cluster::{Cluster, ClusterConfig};
 use tempfile::TempDir;
 
@@ -75,6 +77,8 @@ impl Drop for SmallDisk {
 struct Book {
     balances: BTreeMap<Place, i64>,
     committed: Vec<(RequestId, Order, Outcome)>,
+    /// Requests without an answer.
+    open: Vec<(RequestId, Order)>,
     asked: usize,
 }
 
@@ -85,34 +89,59 @@ impl Book {
         let order = self.next();
         let submission = client.submit(None, order.clone()).unwrap();
         let (request, outcome) = (submission.request, submission.outcome);
-        match &outcome {
+        match outcome {
             Outcome::Committed { .. } => {
-                for leg in order
-                    .legs()
-                    .iter()
-                    .filter(|leg| leg.place.account != AccountId::world())
-                {
-                    *self.balances.entry(leg.place.clone()).or_default() += leg.delta.get();
-                }
-                self.committed.push((request, order, outcome));
+                self.write_down(request, order, outcome);
                 None
             }
-            Outcome::Aborted { refusal, .. } => Some(refusal.reason.clone()),
+            Outcome::Aborted { refusal, .. } => Some(refusal.reason),
             Outcome::Unknown { .. } | Outcome::Reused | Outcome::Rejected { .. } => {
                 panic!("{order}: {outcome}")
             }
         }
     }
 
-    /// Asks for what cannot be done now, and takes no answer for an answer. Returns whether it was not done.
+    /// Asks for what can hardly be done now: processes may stop over it, and leave the outcome open. Returns whether
+    /// it was done.
     fn ask_in_need(&mut self, client: &mut Client) -> bool {
-        let order = Order::transfer(
-            "N1/A".parse().unwrap(),
-            "N2/B".parse().unwrap(),
-            "1".parse().unwrap(),
-        );
-        let outcome = client.submit(None, order.unwrap()).unwrap().outcome;
-        matches!(outcome, Outcome::Aborted { .. })
+        self.asked += 1;
+        let order = self.next();
+        let Ok(submission) = client.submit(None, order.clone()) else {
+            return false; // No coordinator: nothing was sent.
+        };
+        let request = submission.request;
+        match submission.outcome {
+            outcome @ Outcome::Committed { .. } => {
+                self.write_down(request, order, outcome);
+                return true;
+            }
+            Outcome::Unknown { .. } => self.open.push((request, order)),
+            Outcome::Aborted { .. } => {}
+            outcome @ (Outcome::Reused | Outcome::Rejected { .. }) => panic!("{order}: {outcome}"),
+        }
+        false
+    }
+
+    /// Learns what became of requests whose outcome was left open.
+    fn learn(&mut self, client: &mut Client) {
+        for (request, order) in std::mem::take(&mut self.open) {
+            match client.submit(Some(request), order.clone()).unwrap().outcome {
+                outcome @ Outcome::Committed { .. } => self.write_down(request, order, outcome),
+                Outcome::Aborted { .. } => {}
+                outcome @ (Outcome::Unknown { .. } | Outcome::Reused | Outcome::Rejected { .. }) => {
+                    panic!("{order}: {outcome}")
+                }
+            }
+        }
+    }
+
+    fn write_down(&mut self, request: RequestId, order: Order, outcome: Outcome) {
+        for leg in order.legs() {
+            if leg.place.account != AccountId::world() {
+                *self.balances.entry(leg.place.clone()).or_default() += leg.delta.get();
+            }
+        }
+        self.committed.push((request, order, outcome));
     }
 
     /// Transfers between nodes, a transfer within one, and accounts that are new: all that makes files grow.
@@ -197,10 +226,23 @@ fn full_disk(store: &str, mib: u32, ballast_mib: usize) {
     // Now somebody else takes what was kept in reserve. Whoever cannot keep a promise then has to stop, and says why.
     let greedy = disk.path("greedy");
     take_all(&greedy);
-    for _ in 0..20 {
+    let mut hasty = Client::new(ClientConfig {
+        timeout: Duration::from_secs(1),
+        ..cluster.client_config()
+    })
+    .unwrap();
+    // What a process knows of free space may be a little old.
+    let began = Instant::now();
+    let mut refused = 0;
+    while refused < 10 {
+        refused = if book.ask_in_need(&mut hasty) {
+            0
+        } else {
+            refused + 1
+        };
         assert!(
-            book.ask_in_need(&mut client),
-            "{store}: something was promised without space for it"
+            began.elapsed() < PATIENCE,
+            "{store}: promises go on without space for them"
         );
     }
     let mut stopped = cluster.ended();
@@ -215,6 +257,7 @@ fn full_disk(store: &str, mib: u32, ballast_mib: usize) {
     fs::remove_file(&ballast).unwrap();
     stopped.extend(cluster.ended());
     cluster.start_all().unwrap_or_else(|error| panic!("{error}"));
+    book.learn(&mut client);
     let began = Instant::now();
     let mut worked = 0;
     while worked < 20 {
