@@ -231,6 +231,7 @@ fn join() -> ToNode {
         epoch: 1,
         incarnation: 9,
         durable: 1,
+        history: Vec::new(),
         proved: None,
     }
 }
