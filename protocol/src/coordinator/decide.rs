@@ -179,7 +179,8 @@ impl Coordinator {
             },
             Knowledge::Reused => Outcome::Reused,
             Knowledge::Nothing => Outcome::Unknown {
-                why: "the request's home node does not remember it any more".to_string(),
+                why: "the request's home node could write nothing down about it; its disk may be full"
+                    .to_string(),
             },
             Knowledge::Open(_) => {
                 let tick = self.tick;

@@ -90,7 +90,7 @@ impl Participant {
                 return;
             }
             Some(_) => {} // A tombstone already; the request may still have to be bound.
-            None if prepared || !self.state.is_below_mark(txn) => {
+            None if prepared || (self.has_room && !self.state.is_below_mark(txn)) => {
                 self.append(
                     NodeRecord::Abort {
                         txn,
@@ -104,10 +104,12 @@ impl Participant {
                     self.ended(txn, effects);
                 }
             }
+            // Ended below the mark; or the disk's last space is for promises: a late prepare gets NO there or asks.
             None => {}
         }
         if let Some(home) = bind {
-            if self.state.requests().knows(&home).0 == Knowledge::Nothing && !self.state.is_below_mark(txn) {
+            let unbound = self.state.requests().knows(&home).0 == Knowledge::Nothing;
+            if unbound && self.has_room && !self.state.is_below_mark(txn) {
                 // The tombstone was there before this request was tied to it.
                 self.append(NodeRecord::Abort { txn, reason, bind }, Urgency::Lazy, effects);
             }

@@ -437,6 +437,11 @@ stories! {
         s.submit(C, 2, "N1/A:-1 N2/B:+1");
         s.world.settle();
     };
+    a_repeated_request_that_a_full_disk_refuses_is_unknown_and_writes_nothing(1, 2) |s| {
+        s.world.step_node(N1, ParticipantInput::Room(false));
+        s.repeat(C, 2, "N1/A:-1 N2/B:+1");
+        s.world.settle();
+    };
     an_operator_ends_what_a_lost_coordinator_left(2, 2) |s| {
         s.prepared_everywhere();
         s.world.crash_coordinator(C, 0);
