@@ -106,17 +106,16 @@ impl Service for CoordinatorService {
     }
 
     fn kind(&self, input: &CoordinatorInput) -> String {
-        let text = match input {
-            CoordinatorInput::Node(_, message) => message.to_string(),
-            CoordinatorInput::Client(_, call) => call.to_string(),
+        match input {
+            CoordinatorInput::Node(_, message) => reactor::kind(message),
+            CoordinatorInput::Client(_, call) => reactor::kind(call),
             CoordinatorInput::Start
             | CoordinatorInput::Connected(_)
             | CoordinatorInput::Disconnected(_)
             | CoordinatorInput::Timer(_)
             | CoordinatorInput::Room(_)
             | CoordinatorInput::Armed(..) => String::new(),
-        };
-        text.split_whitespace().next().unwrap_or_default().to_owned()
+        }
     }
 
     fn route(&self, to: &CoordinatorTo) -> Option<Session> {

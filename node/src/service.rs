@@ -63,7 +63,7 @@ impl Service for NodeService {
 
     fn kind(&self, input: &ParticipantInput) -> String {
         match input {
-            ParticipantInput::Message { message, .. } => first_word(&message.to_string()),
+            ParticipantInput::Message { message, .. } => reactor::kind(message),
             ParticipantInput::Start
             | ParticipantInput::Connected { .. }
             | ParticipantInput::Disconnected { .. }
@@ -100,8 +100,4 @@ impl Service for NodeService {
     fn load(&self, machine: &Participant) -> usize {
         machine.load()
     }
-}
-
-fn first_word(text: &str) -> String {
-    text.split_whitespace().next().unwrap_or_default().to_owned()
 }

@@ -26,5 +26,5 @@ pub use limits::Limits;
 pub use link::Dial;
 pub use listener::Listen;
 pub use serve::{Config, Reactor};
-pub use service::{Input, Message, Service, Timer, To};
+pub use service::{Input, Message, Service, Timer, To, kind};
 pub use signals::Stopper;

@@ -68,7 +68,7 @@ pub trait Service {
 }
 
 /// The first word of a message's notation.
-pub(crate) fn kind(message: &impl Display) -> String {
+pub fn kind(message: &impl Display) -> String {
     let text = message.to_string();
     text.split_whitespace().next().unwrap_or_default().to_owned()
 }

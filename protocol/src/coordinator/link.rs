@@ -219,13 +219,13 @@ impl Coordinator {
         self.abort_waiting_for(node, effects);
     }
 
-    /// An operator accepts a node as it is: what it lost is given up. Returns whether it was quarantined on our side.
-    pub(super) fn adopt(&mut self, node: NodeId, effects: &mut Effects<Coordinator>) -> bool {
+    /// An operator accepts a node as it is: what it lost is given up.
+    pub(super) fn adopt(&mut self, node: NodeId, effects: &mut Effects<Coordinator>) {
         if self.state.is_suspect() {
             self.append(CoordinatorRecord::Trust { node }, Urgency::Forced, effects);
         }
         let Some(Link::Quarantined { store, durable, .. }) = self.links.get(&node) else {
-            return false;
+            return;
         };
         let (store, proved) = (*store, *durable);
         let replaced = self.state.node(node).store != Some(store);
@@ -258,6 +258,5 @@ impl Coordinator {
                 self.on_unmatched(node, txn, effects);
             }
         }
-        true
     }
 }
