@@ -97,5 +97,6 @@ pub mod leg;
 pub mod message;
 pub mod money;
 pub mod participant;
+pub mod planted;
 pub mod reason;
 pub mod request;
