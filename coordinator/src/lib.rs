@@ -6,7 +6,7 @@
 mod error;
 mod service;
 
-use engine::{StoreConfig, WriteAhead, failpoint};
+use engine::{StoreConfig, failpoint};
 use protocol::coordinator::{Coordinator, CoordinatorConfig};
 use protocol::hello::{Hello, Role};
 use protocol::id::NodeId;
@@ -79,6 +79,6 @@ pub fn run(config: Config) -> Result<(), Error> {
         );
     }
     let mut service = CoordinatorService::new(names, config.prepare_timeout_ms);
-    reactor.serve(&mut service, &mut machine, WriteAhead::new(opened.engine))?;
+    reactor.serve(&mut service, &mut machine, opened.engine)?;
     Ok(())
 }

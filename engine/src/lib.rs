@@ -2,7 +2,8 @@
 //!
 //! A store is the durable half of a machine: [`open`] recovers a [`Fold`](protocol::fold::Fold) state and returns the
 //! [`Engine`] that keeps it from then on. Two backends stand behind that trait: `json` (a readable state file and a
-//! JSONL write-ahead log) and `sled`. [`WriteAhead`] holds every message back until what it shows is durable.
+//! JSONL write-ahead log) and `sled`. [`WriteAhead`] holds every message back until what it shows is durable; [`Turn`] is
+//! the order in which a driver steps, appends, syncs and sends.
 
 mod config;
 mod contract;
@@ -17,6 +18,8 @@ mod mem_disk;
 mod open;
 mod seal;
 mod sled;
+mod timers;
+mod turn;
 mod write_ahead;
 
 pub use config::{Owner, StoreConfig, StoreKind};
@@ -26,4 +29,6 @@ pub use error::Error;
 pub use json::Clock;
 pub use mem_disk::{Fate, MemDisk, MemFile, Pending};
 pub use open::{is_locked, open, open_on};
+pub use timers::{Mark, Timers};
+pub use turn::{Halt, Turn};
 pub use write_ahead::WriteAhead;

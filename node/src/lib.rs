@@ -6,7 +6,7 @@
 mod error;
 mod service;
 
-use engine::{StoreConfig, WriteAhead, failpoint};
+use engine::{StoreConfig, failpoint};
 use protocol::hello::{Hello, Role};
 use protocol::id::NodeId;
 use protocol::ledger::HoldKind;
@@ -72,10 +72,6 @@ pub fn run(config: Config) -> Result<(), Error> {
             opened.store
         );
     }
-    reactor.serve(
-        &mut NodeService::default(),
-        &mut machine,
-        WriteAhead::new(opened.engine),
-    )?;
+    reactor.serve(&mut NodeService::default(), &mut machine, opened.engine)?;
     Ok(())
 }

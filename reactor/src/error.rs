@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use engine::Halt;
+
 /// What ended the loop, or kept it from starting.
 #[derive(Debug)]
 pub enum Error {
@@ -33,6 +35,15 @@ impl Error {
 impl From<engine::Error> for Error {
     fn from(error: engine::Error) -> Error {
         Error::Store(error)
+    }
+}
+
+impl From<Halt> for Error {
+    fn from(halt: Halt) -> Error {
+        match halt {
+            Halt::Store(error) => Error::Store(error),
+            Halt::Stopped(why) => Error::Stopped(why),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The one event loop that node and coordinator share: *wait → step → sync → send*.
 //!
 //! [`Reactor`] drives one `protocol::effects::Machine` over framed TCP connections, and its store through
-//! `engine::WriteAhead`. A [`Service`] says what frames, names and timers mean. Everything happens on one thread, in
+//! `engine::Turn`. A [`Service`] says what frames, names and timers mean. Everything happens on one thread, in
 //! the order it was read; what goes wrong outside (slow, broken, hostile or vanished peers, too many of them, no file
 //! descriptors left) ends at a limit in [`Limits`], not in the machine.
 
@@ -17,7 +17,6 @@ mod outbox;
 mod serve;
 mod service;
 mod signals;
-mod timers;
 
 pub use connection::{Peer, Session};
 pub use counters::Counters;

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use engine::Timers;
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -23,7 +24,6 @@ use crate::connection::{Connection, Peer, Phase, Place, Received, Session};
 use crate::link::Link;
 use crate::listener::{Accepted, Listener};
 use crate::signals::{ParentPipe, Signals, Stopper};
-use crate::timers::Timers;
 use crate::{Config, Counters, Error, Limits};
 
 const LISTENER: Token = Token(0);

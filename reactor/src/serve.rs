@@ -13,15 +13,14 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-use engine::{WriteAhead, failpoint};
-use protocol::effects::{Effects, Level, Machine, Note, TimerChange};
+use engine::{Engine, Turn, failpoint};
+use protocol::effects::{Effects, Level, Machine, Note, Outgoing};
 use protocol::fold::Fold;
 use protocol::frame::BODY_LEN_MAX;
 use protocol::hello::{Hello, Refused};
 
 use crate::net::{Happening, Net};
-use crate::service::{self, Input, Service, Timer};
-use crate::timers::Timers;
+use crate::service::{self, Input, Message, Service, Timer, To};
 use crate::{Dial, Error, Limits, Listen, Peer, Session, Stopper};
 
 /// Turns in a row in which unread bytes may hold timers up.
@@ -96,19 +95,16 @@ impl Reactor {
         self,
         service: &mut S,
         machine: &mut S::Machine,
-        write_ahead: WriteAhead<S::Machine>,
+        engine: Box<dyn Engine<<S::Machine as Machine>::State>>,
     ) -> Result<(), Error> {
         let mut turns = Loop {
             net: self.net,
             limits: self.limits,
             service,
             machine,
-            write_ahead,
-            timers: Timers::new(),
-            effects: Effects::new(),
+            turn: Turn::new(engine),
             hangups: Vec::new(),
             body: Vec::new(),
-            room: true,
             paused: false,
             timers_held_up: 0,
             tend_at: None,
@@ -128,16 +124,11 @@ struct Loop<'a, S: Service> {
     limits: Limits,
     service: &'a mut S,
     machine: &'a mut S::Machine,
-    write_ahead: WriteAhead<S::Machine>,
-    timers: Timers<Timer<S>>,
-    /// Reused: empty between steps.
-    effects: Effects<S::Machine>,
+    turn: Turn<S::Machine>,
     /// To be closed at the end of the turn.
     hangups: Vec<Session>,
     /// Reused: the message being encoded.
     body: Vec<u8>,
-    /// What the service was told last about the disk.
-    room: bool,
     /// Whether clients are left unread.
     paused: bool,
     timers_held_up: u32,
@@ -170,12 +161,7 @@ impl<S: Service> Loop<'_, S> {
 
     /// When the next turn must begin, if nothing happens before.
     fn deadline(&self) -> Option<Instant> {
-        let deadlines = [
-            self.timers.next(),
-            self.net.deadline(),
-            self.write_ahead.deadline(),
-            self.tend_at,
-        ];
+        let deadlines = [self.net.deadline(), self.turn.deadline(), self.tend_at];
         deadlines.into_iter().flatten().min()
     }
 
@@ -192,20 +178,16 @@ impl<S: Service> Loop<'_, S> {
     }
 
     fn check_room(&mut self) -> Result<(), Error> {
-        let room = self.write_ahead.has_room(self.service.load(self.machine));
-        if room != self.room {
-            self.room = room;
-            if room {
-                log::info!("the disk has room for new transactions again");
-            } else {
-                log::error!(
-                    "the disk is nearly full: new transactions are refused, open ones can still finish"
-                );
-            }
-            let input = self.service.room(room);
-            self.step(input)?;
+        let Some(room) = self.turn.room_changed(self.service.load(self.machine)) else {
+            return Ok(());
+        };
+        if room {
+            log::info!("the disk has room for new transactions again");
+        } else {
+            log::error!("the disk is nearly full: new transactions are refused, open ones can still finish");
         }
-        Ok(())
+        let input = self.service.room(room);
+        self.step(input)
     }
 
     // ---------------------------------------------------------------------------------------- stepping
@@ -241,40 +223,18 @@ impl<S: Service> Loop<'_, S> {
         }
     }
 
-    /// Steps the machine and gives its records to the log at once, so that log order is step order (R27).
     fn step(&mut self, input: Option<Input<S>>) -> Result<(), Error> {
         let Some(input) = input else {
             return Ok(());
         };
-        self.machine.step(input, &mut self.effects);
-        if log::log_enabled!(log::Level::Info) {
-            tell_records(&self.effects);
+        let service = &*self.service;
+        let duration = |timer: &Timer<S>| service.duration(timer);
+        self.turn
+            .step(self.machine, input, self.now, duration, write_down)?;
+        for to in self.turn.hangups() {
+            self.hangups.extend(service.route(&to));
         }
-        if !self.effects.hangups.is_empty() {
-            // What was said before the hangup must not wait for a later sync.
-            self.effects.force(self.machine.state().seq());
-        }
-        self.write_ahead
-            .take(&mut self.effects, self.machine.state(), self.now)?;
-        for note in self.effects.notes.drain(..) {
-            write_down(&note);
-        }
-        for change in self.effects.timers.drain(..) {
-            match change {
-                TimerChange::Set(timer) => {
-                    let at = self.now + self.service.duration(&timer);
-                    self.timers.set(timer, at);
-                }
-                TimerChange::Cancel(timer) => self.timers.cancel(&timer),
-            }
-        }
-        for to in self.effects.hangups.drain(..) {
-            self.hangups.extend(self.service.route(&to));
-        }
-        match self.effects.stop.take() {
-            Some(why) => Err(Error::Stopped(why)),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     fn fire_timers(&mut self) -> Result<(), Error> {
@@ -284,8 +244,8 @@ impl<S: Service> Loop<'_, S> {
             return Ok(());
         }
         self.timers_held_up = 0;
-        let mark = self.timers.mark();
-        while let Some(timer) = self.timers.pop_due(self.now, mark) {
+        let mark = self.turn.mark();
+        while let Some(timer) = self.turn.pop_due(self.now, mark) {
             let input = self.service.fired(timer);
             self.step(Some(input))?;
         }
@@ -295,74 +255,107 @@ impl<S: Service> Loop<'_, S> {
     // ------------------------------------------------------------------------------- syncing and sending
 
     fn sync_and_send(&mut self) -> Result<(), Error> {
-        self.write_ahead.flush(self.now)?;
-        self.send();
+        let mut post = Post::new(&mut self.net, &*self.service, &mut self.body);
+        self.turn
+            .sync_and_send(self.now, |outgoing| post.send(&outgoing))?;
+        self.net.transmit_all();
         for session in mem::take(&mut self.hangups) {
             self.net.hang_up(session);
         }
-        let wanted = self.write_ahead.tend()?;
+        let wanted = self.turn.tend()?;
         self.tend_at = wanted.map(|ms| Instant::now() + Duration::from_millis(ms));
-        self.service.watch(&self.net.counters, self.write_ahead.stats());
+        self.service.watch(&self.net.counters, self.turn.stats());
         Ok(())
     }
 
-    fn send(&mut self) {
-        let traced = failpoint::enabled();
-        let (net, service, body) = (&mut self.net, &*self.service, &mut self.body);
-        self.write_ahead.drain_released(|outgoing| {
-            let Some(session) = service.route(&outgoing.to) else {
-                return;
-            };
-            let kind = if traced {
-                service::kind(&outgoing.message)
-            } else {
-                String::new()
-            };
-            if traced && failpoint::hit(&format!("sending.{kind}")).is_some() {
-                return;
-            }
-            if log::log_enabled!(log::Level::Debug) {
-                let peer = net.peer(session).map(peer_name).unwrap_or_default();
-                log::debug!("send to {peer}: {}", outgoing.message);
-            }
-            body.clear();
-            service.encode(&outgoing.message, body);
-            if body.len() > BODY_LEN_MAX {
-                log::error!(
-                    "a message of {} bytes is too long to send: closing the connection",
-                    body.len()
-                );
-                net.cut(session, "a message was too long");
-                return;
-            }
-            if net.send(session, body) && traced {
-                let peer = net.peer(session).map(peer_name).unwrap_or_default();
-                net.transmit(session);
-                // These act at most: there is nothing left to lose.
-                failpoint::hit(&format!("sent.{kind}"));
-                failpoint::hit(&format!("sent.{kind}@{peer}"));
-            }
-        });
-        net.transmit_all();
-    }
-
     /// Stops cleanly: nobody new, everything synced, everything said that may be said.
-    fn finish(mut self) -> Result<(), Error> {
-        log::info!("stopping: {}", self.net.stop.unwrap_or_default());
-        self.net.stop_arrivals();
-        self.effects.force(self.machine.state().seq());
-        self.write_ahead
-            .take(&mut self.effects, self.machine.state(), self.now)?;
-        self.write_ahead.flush(self.now)?;
-        self.send();
-        self.write_ahead.close(self.machine.state())?;
+    fn finish(self) -> Result<(), Error> {
+        let Loop {
+            mut net,
+            service,
+            machine,
+            mut turn,
+            mut body,
+            now,
+            ..
+        } = self;
+        log::info!("stopping: {}", net.stop.unwrap_or_default());
+        net.stop_arrivals();
+        let mut post = Post::new(&mut net, &*service, &mut body);
+        turn.settle(machine, now, |outgoing| post.send(&outgoing))?;
+        net.transmit_all();
+        turn.close(machine)?;
         Ok(())
     }
 }
 
-/// The story as the log's records tell it.
-fn tell_records<M: Machine>(effects: &Effects<M>) {
-    for (seq, record) in &effects.records {
+/// Turns released messages into frames on connections.
+struct Post<'a, S> {
+    net: &'a mut Net,
+    service: &'a S,
+    /// Reused: the message being encoded.
+    body: &'a mut Vec<u8>,
+    /// Whether each message passes its failpoints.
+    traced: bool,
+}
+
+impl<'a, S: Service> Post<'a, S> {
+    fn new(net: &'a mut Net, service: &'a S, body: &'a mut Vec<u8>) -> Post<'a, S> {
+        Post {
+            net,
+            service,
+            body,
+            traced: failpoint::enabled(),
+        }
+    }
+
+    fn send(&mut self, outgoing: &Outgoing<To<S>, Message<S>>) {
+        let Some(session) = self.service.route(&outgoing.to) else {
+            return;
+        };
+        let kind = if self.traced {
+            service::kind(&outgoing.message)
+        } else {
+            String::new()
+        };
+        if self.traced && failpoint::hit(&format!("sending.{kind}")).is_some() {
+            return;
+        }
+        if log::log_enabled!(log::Level::Debug) {
+            log::debug!("send to {}: {}", self.peer_name(session), outgoing.message);
+        }
+        self.body.clear();
+        self.service.encode(&outgoing.message, self.body);
+        if self.body.len() > BODY_LEN_MAX {
+            log::error!(
+                "a message of {} bytes is too long to send: closing the connection",
+                self.body.len()
+            );
+            self.net.cut(session, "a message was too long");
+            return;
+        }
+        if self.net.send(session, self.body) && self.traced {
+            let peer = self.peer_name(session);
+            self.net.transmit(session);
+            // These act at most: there is nothing left to lose.
+            failpoint::hit(&format!("sent.{kind}"));
+            failpoint::hit(&format!("sent.{kind}@{peer}"));
+        }
+    }
+
+    fn peer_name(&self, session: Session) -> String {
+        self.net.peer(session).map(peer_name).unwrap_or_default()
+    }
+}
+
+/// The story of one step, as its records and notes tell it.
+fn write_down<M: Machine>(effects: &Effects<M>) {
+    let told = if log::log_enabled!(log::Level::Info) {
+        effects.records.as_slice()
+    } else {
+        &[]
+    };
+    for (seq, record) in told {
         let forced = if *seq <= effects.force { " (forced)" } else { "" };
         if M::State::is_housekeeping(record) {
             log::debug!("append {record}{forced}");
@@ -370,9 +363,10 @@ fn tell_records<M: Machine>(effects: &Effects<M>) {
             log::info!("append {record}{forced}");
         }
     }
+    effects.notes.iter().for_each(write_note);
 }
 
-fn write_down(note: &Note) {
+fn write_note(note: &Note) {
     match note.level {
         Level::Alarm => log::error!("{}", note.text),
         Level::Warning => log::warn!("{}", note.text),

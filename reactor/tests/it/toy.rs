@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use engine::{Engine, Stats, WriteAhead};
+use engine::{Engine, Stats};
 use protocol::codec::{self, BadBody};
 use protocol::effects::{Effects, Machine, Urgency};
 use protocol::fold::{AccountLine, Fold, Seq, Table};
@@ -341,11 +341,7 @@ pub(crate) fn serve(reactor: Reactor, shared: &Arc<Shared>) -> Result<(), Error>
         room: true,
         gone: 0,
     };
-    reactor.serve(
-        &mut ToyService(Arc::clone(shared)),
-        &mut toy,
-        WriteAhead::new(Box::new(store)),
-    )
+    reactor.serve(&mut ToyService(Arc::clone(shared)), &mut toy, Box::new(store))
 }
 
 /// A toy served by a thread. Stops when dropped.

@@ -11,14 +11,21 @@ type Slot = (Instant, u64);
 
 /// A set of named timers.
 #[derive(Debug)]
-pub(crate) struct Timers<T> {
+pub struct Timers<T> {
     by_slot: BTreeMap<Slot, T>,
     by_name: BTreeMap<T, Slot>,
     set_count: u64,
 }
 
+impl<T: Clone + Ord> Default for Timers<T> {
+    fn default() -> Timers<T> {
+        Timers::new()
+    }
+}
+
 impl<T: Clone + Ord> Timers<T> {
-    pub(crate) fn new() -> Timers<T> {
+    /// None is running.
+    pub fn new() -> Timers<T> {
         Timers {
             by_slot: BTreeMap::new(),
             by_name: BTreeMap::new(),
@@ -27,7 +34,7 @@ impl<T: Clone + Ord> Timers<T> {
     }
 
     /// Fires `name` at `at`; replaces its running timer.
-    pub(crate) fn set(&mut self, name: T, at: Instant) {
+    pub fn set(&mut self, name: T, at: Instant) {
         self.set_count += 1;
         let slot = (at, self.set_count);
         if let Some(old) = self.by_name.insert(name.clone(), slot) {
@@ -37,24 +44,24 @@ impl<T: Clone + Ord> Timers<T> {
     }
 
     /// Stops `name`, if it is running.
-    pub(crate) fn cancel(&mut self, name: &T) {
+    pub fn cancel(&mut self, name: &T) {
         if let Some(slot) = self.by_name.remove(name) {
             self.by_slot.remove(&slot);
         }
     }
 
     /// When the next timer fires.
-    pub(crate) fn next(&self) -> Option<Instant> {
+    pub fn next(&self) -> Option<Instant> {
         self.by_slot.first_key_value().map(|(&(at, _), _)| at)
     }
 
     /// Marks this moment: [`Timers::pop_due`] leaves alone what is set later, however short it is.
-    pub(crate) fn mark(&self) -> Mark {
+    pub fn mark(&self) -> Mark {
         Mark(self.set_count)
     }
 
     /// Takes the next timer that is due at `now` and was set before `mark`.
-    pub(crate) fn pop_due(&mut self, now: Instant, mark: Mark) -> Option<T> {
+    pub fn pop_due(&mut self, now: Instant, mark: Mark) -> Option<T> {
         let due = self.by_slot.range(..=(now, u64::MAX));
         let slot = due.map(|(&slot, _)| slot).find(|&(_, number)| number <= mark.0)?;
         let name = self.by_slot.remove(&slot).expect("just found");
@@ -65,7 +72,7 @@ impl<T: Clone + Ord> Timers<T> {
 
 /// A moment in the life of [`Timers`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark(u64);
+pub struct Mark(u64);
 
 #[cfg(test)]
 mod tests {
