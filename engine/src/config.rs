@@ -39,7 +39,7 @@ impl FromStr for StoreKind {
 }
 
 /// The process a store belongs to. Several share one data directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner {
     /// A node.
     Node(NodeId),

@@ -2,7 +2,8 @@
 //! held for as long as the store is open (R12). The system drops it when the process dies, however it dies.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,14 +38,19 @@ impl Lock {
             .write(true)
             .open(&path)
             .map_err(io)?;
-        let began = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Lock { _file: file }),
-                Err(TryLockError::WouldBlock) if began.elapsed() < DYING_OWNER => thread::sleep(RETRY),
-                Err(TryLockError::WouldBlock) => return Err(Error::Locked { path }),
-                Err(TryLockError::Error(error)) => return Err(io(error)),
-            }
+        wait(file, path)
+    }
+
+    /// Keeps the owner's lock from everyone else without making it: `None` if no process has ever taken it.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub(crate) fn borrow(dir: &Path, owner: Owner) -> Result<Option<Lock>, Error> {
+        let path = dir.join(format!("{}.lock", owner.prefix()));
+        match File::open(&path) {
+            Ok(file) => wait(file, path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(format!("cannot lock {}", path.display()), error)),
         }
     }
 
@@ -57,13 +63,27 @@ impl Lock {
         let io = |error| Error::io(format!("cannot ask for the lock {}", path.display()), error);
         let file = match File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(io(error)),
         };
         match file.try_lock() {
             Ok(()) => Ok(false),
             Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(error)) => Err(io(error)),
+        }
+    }
+}
+
+fn wait(file: File, path: PathBuf) -> Result<Lock, Error> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) if began.elapsed() < DYING_OWNER => thread::sleep(RETRY),
+            Err(TryLockError::WouldBlock) => return Err(Error::Locked { path }),
+            Err(TryLockError::Error(error)) => {
+                return Err(Error::io(format!("cannot lock {}", path.display()), error));
+            }
         }
     }
 }

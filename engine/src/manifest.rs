@@ -18,8 +18,8 @@ const SUFFIX: &[u8] = b"\"\n}\n";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Manifest {
     pub(crate) store: StoreId,
-    kind: StoreKind,
-    cluster: ClusterName,
+    pub(crate) kind: StoreKind,
+    pub(crate) cluster: ClusterName,
     owner: Owner,
     /// Whether the first start came to its end.
     pub(crate) complete: bool,
@@ -87,21 +87,35 @@ impl Manifest {
     /// [`Error::Mismatch`] if this is another store than `config` asks for, [`Error::Corrupt`] if the manifest is damaged
     /// or missing beside files that belong to it.
     pub(crate) fn find<D: Disk>(disk: &D, config: &StoreConfig) -> Result<Option<Manifest>, Error> {
-        let name = file_name(config.owner);
+        let found = Manifest::read(disk, config.owner)?;
+        if let Some(manifest) = &found {
+            manifest.check(config, disk)?;
+        }
+        Ok(found)
+    }
+
+    /// Reads the manifest of `owner`'s store, whichever kind and cluster it names, if there is one.
+    ///
+    /// # Errors
+    /// As [`Manifest::find`].
+    pub(crate) fn read<D: Disk>(disk: &D, owner: Owner) -> Result<Option<Manifest>, Error> {
+        let name = file_name(owner);
         let path = disk.display(&name);
-        let names = disk
-            .list()
-            .map_err(|error| Error::io("cannot list the data directory", error))?;
+        let names = list(disk)?;
         if names.contains(&name) {
             let bytes = disk
                 .read(&name)
                 .map_err(|error| Error::io(format!("cannot read {path}"), error))?;
             let manifest = Manifest::parse(&bytes)
                 .map_err(|why| Error::Corrupt(format!("{path} is damaged: {why}. {REPAIR}")))?;
-            manifest.check(config, &path)?;
+            if manifest.owner != owner {
+                let is = manifest.owner;
+                let why = format!("it belongs to {is}, not to {owner}: the files were copied or renamed");
+                return Err(mismatch(&path, &why));
+            }
             return Ok(Some(manifest));
         }
-        match names.iter().find(|name| belongs(name, config.owner)) {
+        match names.iter().find(|name| belongs(name, owner)) {
             None => Ok(None),
             Some(orphan) => Err(Error::Corrupt(format!(
                 "{path} is missing, but {} is there: this is a store without its identity. {REPAIR}",
@@ -175,13 +189,8 @@ impl Manifest {
         })
     }
 
-    fn check(&self, config: &StoreConfig, path: &str) -> Result<(), Error> {
-        let mismatch = if self.owner != config.owner {
-            format!(
-                "it belongs to {}, not to {}: the files were copied or renamed",
-                self.owner, config.owner
-            )
-        } else if self.kind != config.kind {
+    fn check<D: Disk>(&self, config: &StoreConfig, disk: &D) -> Result<(), Error> {
+        let why = if self.kind != config.kind {
             let kind = self.kind;
             format!(
                 "this directory holds a {kind} store: start it with --store {kind}, or use another --data-dir"
@@ -194,10 +203,47 @@ impl Manifest {
         } else {
             return Ok(());
         };
-        Err(Error::Mismatch(format!(
-            "{path}: {mismatch}. Nothing was changed"
-        )))
+        Err(mismatch(&disk.display(&file_name(self.owner)), &why))
     }
+}
+
+fn mismatch(path: &str, why: &str) -> Error {
+    Error::Mismatch(format!("{path}: {why}. Nothing was changed"))
+}
+
+/// Every owner of whom there is more than a lock or a balance file written by hand, the coordinator last.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn owners<D: Disk>(disk: &D) -> Result<Vec<Owner>, Error> {
+    let names = list(disk)?;
+    let mut owners: Vec<Owner> = names
+        .iter()
+        .filter_map(|name| {
+            let owner = named_in(name)?;
+            (*name == file_name(owner) || belongs(name, owner)).then_some(owner)
+        })
+        .collect();
+    owners.sort_unstable();
+    owners.dedup();
+    Ok(owners)
+}
+
+/// Whose file a name speaks of.
+fn named_in(name: &str) -> Option<Owner> {
+    let Some(rest) = name.strip_prefix("node_") else {
+        return name
+            .starts_with(&Owner::Coordinator.prefix())
+            .then_some(Owner::Coordinator);
+    };
+    // A node's name holds neither of these.
+    let end = rest.find(['_', '.'])?;
+    rest[..end].parse().ok().map(Owner::Node)
+}
+
+fn list<D: Disk>(disk: &D) -> Result<Vec<String>, Error> {
+    disk.list()
+        .map_err(|error| Error::io("cannot list the data directory", error))
 }
 
 #[cfg(test)]

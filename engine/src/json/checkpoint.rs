@@ -32,7 +32,7 @@ pub(crate) fn run<S: Fold, D: Disk>(home: &Home<D>) -> Result<Seq, Error> {
     step(1)?;
     let mut replay = Replay::<S, D>::begin(home)?;
     replay.closed(&home.names.closed_among(&home.list()?))?;
-    let replaced = replay.checkpoint;
+    let replaced = replay.checkpoint();
     if replay.state.seq() > replaced {
         install(home, &replay.state, replaced)?;
     }

@@ -14,6 +14,7 @@ mod backend;
 mod by_hand;
 mod checkpoint;
 mod first_start;
+mod inspect;
 mod line;
 mod log;
 mod names;
@@ -29,9 +30,10 @@ use protocol::id::StoreId;
 
 use crate::disk::{Disk, OsDisk};
 use crate::open::Recovered;
-use crate::{Error, StoreConfig};
+use crate::{Error, Owner, StoreConfig};
 
 pub use backend::Clock;
+pub(crate) use inspect::inspect;
 
 use backend::{Backend, Checkpointer, Manner};
 use log::Log;
@@ -47,7 +49,7 @@ pub(crate) fn check_first_start<S: Fold, D: Disk>(
     config: &StoreConfig,
     store: StoreId,
 ) -> Result<(), Error> {
-    first_start::check::<S, D>(&home(disk, config, store))
+    first_start::check::<S, D>(&home(disk, config.owner, store))
 }
 
 /// Opens the json store of `config.owner`, with checkpoints on a thread of their own.
@@ -65,7 +67,7 @@ pub(crate) fn open<S: Fold>(
         segment_len_max: config.segment_len_max,
     };
     open_in(
-        home(&OsDisk::new(&config.dir), config, store),
+        home(&OsDisk::new(&config.dir), config.owner, store),
         manner,
         first_start,
     )
@@ -87,14 +89,14 @@ pub(crate) fn open_on<S: Fold, D: Disk>(
         clock,
         segment_len_max: config.segment_len_max,
     };
-    open_in(home(disk, config, store), manner, first_start)
+    open_in(home(disk, config.owner, store), manner, first_start)
 }
 
-fn home<D: Disk>(disk: &D, config: &StoreConfig, store: StoreId) -> Home<D> {
+fn home<D: Disk>(disk: &D, owner: Owner, store: StoreId) -> Home<D> {
     Home {
         disk: disk.clone(),
-        names: Names::new(config.owner),
-        owner: config.owner,
+        names: Names::new(owner),
+        owner,
         store,
     }
 }

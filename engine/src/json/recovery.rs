@@ -8,6 +8,7 @@ use std::io;
 
 use protocol::fold::{Fold, Seq};
 use protocol::id::StoreId;
+use serde::de::DeserializeOwned;
 
 use crate::disk::{Disk, DiskFile};
 use crate::failpoint;
@@ -15,7 +16,7 @@ use crate::json::line;
 use crate::json::log::fill_ahead;
 use crate::json::names::Names;
 use crate::json::segment::{self, Place, Segment, Source};
-use crate::json::state_file;
+use crate::json::state_file::{self, Checkpoint};
 use crate::{Error, Owner, seal};
 
 /// Where one store's files are and whose they are.
@@ -96,40 +97,106 @@ pub(crate) fn read<S: Fold, D: Disk>(home: &Home<D>) -> Result<Recovered<S>, Err
     let mut replay = Replay::<S, D>::begin(home)?;
     let listed = home.list()?;
     replay.closed(&home.names.closed_among(&listed))?;
-    let checkpoint = replay.checkpoint;
+    let checkpoint = replay.checkpoint();
     let behind = replay.state.seq() > checkpoint;
-    let names = &home.names;
-    // Only a rotation takes the active segment away, and it has made the next one durable by then.
-    let rotating = !listed.contains(&names.active) && listed.contains(&names.next) && replay.chain.is_some();
-    let name = if rotating { &names.next } else { &names.active };
-    let (mut bytes, active) = replay.segment(name, None)?;
-    let path = home.disk.display(name);
-    if active.last < checkpoint {
-        let tail = active
-            .dropped
-            .as_ref()
-            .map(|dropped| format!(" ({dropped})"))
-            .unwrap_or_default();
-        return Err(Error::Corrupt(format!(
-            "{path}: the log ends with record {}, but {} has record {checkpoint}: records that were durable are \
-             gone{tail}. Nothing was changed. Restore the data directory from a backup",
-            active.last,
-            home.disk.display(&names.state),
-        )));
-    }
-    let mut notices = Vec::new();
-    if let Some(dropped) = &active.dropped {
-        notices.push(format!("{path}: {dropped}"));
-    }
-    bytes.truncate(active.valid_len);
+    let Replay {
+        mut walk, mut state, ..
+    } = replay;
+    let Active {
+        segment,
+        mut bytes,
+        notices,
+    } = walk.active(&listed, &mut follow(&mut state))?;
+    bytes.truncate(segment.valid_len);
     Ok(Recovered {
-        state: replay.state,
+        state,
         checkpoint,
         behind,
-        active,
+        active: segment,
         bytes,
         notices,
     })
+}
+
+/// A state on its way from a checkpoint to the present.
+pub(crate) struct Replay<'a, S, D> {
+    walk: Walk<'a, D>,
+    pub(crate) state: S,
+}
+
+impl<'a, S: Fold, D: Disk> Replay<'a, S, D> {
+    /// Starts from the state file.
+    pub(crate) fn begin(home: &'a Home<D>) -> Result<Replay<'a, S, D>, Error> {
+        let checkpoint = read_checkpoint::<S, D>(home)?;
+        Ok(Replay {
+            walk: Walk::begin(home, &checkpoint),
+            state: checkpoint.state,
+        })
+    }
+
+    /// The newest record in the state file.
+    pub(crate) fn checkpoint(&self) -> Seq {
+        self.walk.checkpoint
+    }
+
+    /// Replays the closed segments with these first records.
+    pub(crate) fn closed(&mut self, firsts: &[Seq]) -> Result<(), Error> {
+        self.walk.closed(firsts, &mut follow(&mut self.state))
+    }
+}
+
+/// Applies every record that `state` does not contain yet.
+fn follow<S: Fold>(state: &mut S) -> impl FnMut(Logged<'_>) -> Result<(), Error> {
+    let mut touched = Vec::new();
+    move |logged| {
+        if logged.seq <= state.seq() {
+            return Ok(());
+        }
+        let record = logged.record()?;
+        failpoint::check("recovery.record").map_err(|error| Error::io("failpoint recovery.record", error))?;
+        touched.clear();
+        state.apply(logged.seq, &record, &mut touched);
+        Ok(())
+    }
+}
+
+/// The state file's content.
+pub(crate) fn read_checkpoint<S: Fold, D: Disk>(home: &Home<D>) -> Result<Checkpoint<S>, Error> {
+    let bytes = home.read(&home.names.state)?;
+    state_file::read::<S, D>(home, &bytes)
+}
+
+/// A record where it stands in the log.
+pub(crate) struct Logged<'a> {
+    pub(crate) seq: Seq,
+    members: &'a [u8],
+    at: Place,
+    source: Source<'a>,
+}
+
+impl Logged<'_> {
+    /// What it says.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if this program does not know such a record.
+    pub(crate) fn record<R: DeserializeOwned>(&self) -> Result<R, Error> {
+        let object = [b"{", self.members, b"}"].concat();
+        serde_json::from_slice(&object).map_err(|error| {
+            let why = format!("record {} is not known here: {error}", self.seq);
+            self.source.corrupt(self.at.line, self.at.offset, why)
+        })
+    }
+}
+
+/// What is to happen with each record.
+pub(crate) type OnRecord<'f> = dyn FnMut(Logged<'_>) -> Result<(), Error> + 'f;
+
+/// The active segment.
+pub(crate) struct Active {
+    pub(crate) segment: Segment,
+    /// All of its bytes but the filler.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) notices: Vec<String>,
 }
 
 /// The last segment that was read.
@@ -140,38 +207,32 @@ struct Link {
     digest: u32,
 }
 
-/// A state on its way from a checkpoint to the present.
-pub(crate) struct Replay<'a, S: Fold, D> {
+/// A walk through all segments of a log, the oldest first, that checks how each follows the one before.
+pub(crate) struct Walk<'a, D> {
     home: &'a Home<D>,
-    pub(crate) state: S,
     /// The newest record in the state file.
-    pub(crate) checkpoint: Seq,
+    checkpoint: Seq,
     /// The newest record in the state file before it.
     previous: Seq,
     chain: Option<Link>,
-    touched: Vec<S::Key>,
 }
 
-impl<'a, S: Fold, D: Disk> Replay<'a, S, D> {
-    /// Starts from the state file.
-    pub(crate) fn begin(home: &'a Home<D>) -> Result<Replay<'a, S, D>, Error> {
-        let bytes = home.read(&home.names.state)?;
-        let checkpoint = state_file::read::<S, D>(home, &bytes)?;
-        Ok(Replay {
+impl<'a, D: Disk> Walk<'a, D> {
+    /// Begins in front of the oldest segment of a store with this state file.
+    pub(crate) fn begin<S: Fold>(home: &'a Home<D>, checkpoint: &Checkpoint<S>) -> Walk<'a, D> {
+        Walk {
             home,
             checkpoint: checkpoint.state.seq(),
             previous: checkpoint.previous,
-            state: checkpoint.state,
             chain: None,
-            touched: Vec::new(),
-        })
+        }
     }
 
-    /// Replays the closed segments with these first records.
-    pub(crate) fn closed(&mut self, firsts: &[Seq]) -> Result<(), Error> {
+    /// Reads the closed segments with these first records.
+    pub(crate) fn closed(&mut self, firsts: &[Seq], on_record: &mut OnRecord<'_>) -> Result<(), Error> {
         for &first in firsts {
             let name = self.home.names.closed(first);
-            let (_, segment) = self.segment(&name, Some(first))?;
+            let (_, segment) = self.segment(&name, Some(first), on_record)?;
             if let Some(dropped) = segment.dropped {
                 let path = self.home.disk.display(&name);
                 return Err(Error::Corrupt(format!(
@@ -183,8 +244,49 @@ impl<'a, S: Fold, D: Disk> Replay<'a, S, D> {
         Ok(())
     }
 
-    /// Replays one segment; `named` is the first record that its name promises.
-    fn segment(&mut self, name: &str, named: Option<Seq>) -> Result<(Vec<u8>, Segment), Error> {
+    /// Reads the segment that took records last; `listed` is everything in the directory.
+    pub(crate) fn active(
+        &mut self,
+        listed: &[String],
+        on_record: &mut OnRecord<'_>,
+    ) -> Result<Active, Error> {
+        let names = &self.home.names;
+        // Only a rotation takes the active segment away, and it has made the next one durable by then.
+        let rotating =
+            !listed.contains(&names.active) && listed.contains(&names.next) && self.chain.is_some();
+        let name = if rotating { &names.next } else { &names.active };
+        let (bytes, segment) = self.segment(name, None, on_record)?;
+        let path = self.home.disk.display(name);
+        if segment.last < self.checkpoint {
+            let tail = segment
+                .dropped
+                .as_ref()
+                .map(|dropped| format!(" ({dropped})"))
+                .unwrap_or_default();
+            return Err(Error::Corrupt(format!(
+                "{path}: the log ends with record {}, but {} has record {}: records that were durable are gone{tail}. \
+                 Nothing was changed. Restore the data directory from a backup",
+                segment.last,
+                self.home.disk.display(&names.state),
+                self.checkpoint,
+            )));
+        }
+        let dropped = segment.dropped.iter();
+        let notices = dropped.map(|dropped| format!("{path}: {dropped}")).collect();
+        Ok(Active {
+            segment,
+            bytes,
+            notices,
+        })
+    }
+
+    /// Reads one segment; `named` is the first record that its name promises.
+    fn segment(
+        &mut self,
+        name: &str,
+        named: Option<Seq>,
+        on_record: &mut OnRecord<'_>,
+    ) -> Result<(Vec<u8>, Segment), Error> {
         let mut bytes = self.home.read(name)?;
         if named.is_none() {
             segment::trim_filler(&mut bytes);
@@ -206,28 +308,13 @@ impl<'a, S: Fold, D: Disk> Replay<'a, S, D> {
             ));
         }
         self.check_chain(&header, source)?;
-        let (state, touched) = (&mut self.state, &mut self.touched);
-        let mut object = Vec::new();
-        let segment = segment::read(&bytes, source, |seq, members, at: Place| {
-            if seq <= state.seq() {
-                return Ok(());
-            }
-            object.clear();
-            object.push(b'{');
-            object.extend_from_slice(members);
-            object.push(b'}');
-            let record = serde_json::from_slice(&object).map_err(|error| {
-                source.corrupt(
-                    at.line,
-                    at.offset,
-                    format!("record {seq} is not known here: {error}"),
-                )
-            })?;
-            failpoint::check("recovery.record")
-                .map_err(|error| Error::io("failpoint recovery.record", error))?;
-            touched.clear();
-            state.apply(seq, &record, touched);
-            Ok(())
+        let segment = segment::read(&bytes, source, |seq, members, at| {
+            on_record(Logged {
+                seq,
+                members,
+                at,
+                source,
+            })
         })?;
         self.chain = Some(Link {
             segment: segment.header.segment,

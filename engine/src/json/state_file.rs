@@ -142,6 +142,15 @@ pub(crate) fn read<S: Fold, D: Disk>(home: &Home<D>, bytes: &[u8]) -> Result<Che
     })
 }
 
+/// Reads the checkpoint in `bytes`, whichever file it comes from.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn read_any<S: Fold>(store: StoreId, bytes: &[u8]) -> Result<Checkpoint<S>, String> {
+    seal::check(bytes, SUFFIX).map_err(|broken| broken.to_string())?;
+    parse(store, bytes)
+}
+
 /// Whether `bytes` is a whole checkpoint, of whichever store.
 pub(crate) fn is_whole(bytes: &[u8]) -> bool {
     seal::check(bytes, SUFFIX).is_ok()

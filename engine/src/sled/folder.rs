@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{Error, StoreConfig};
+use crate::{Error, Owner};
 
 /// How long a process that was just killed, or a thread of sled that has not noticed, may go on holding a lock.
 pub(super) const DYING_OWNER: Duration = Duration::from_secs(2);
@@ -42,17 +42,28 @@ pub(super) struct Folders {
 }
 
 impl Folders {
-    /// The folders of the store that `config` names.
-    pub(super) fn of(config: &StoreConfig) -> Folders {
-        let prefix = config.owner.prefix();
-        let path = |suffix: &str| config.dir.join(format!("{prefix}.{suffix}"));
+    /// The folders of `owner`'s store in `dir`.
+    pub(super) fn of(dir: &Path, owner: Owner) -> Folders {
+        let prefix = owner.prefix();
+        let path = |suffix: &str| dir.join(format!("{prefix}.{suffix}"));
         Folders {
-            dir: config.dir.clone(),
+            dir: dir.to_owned(),
             live: path("sled"),
             trial: path("sled.trial"),
             retired: path("sled.retired"),
             mark: path("synced"),
         }
+    }
+
+    /// The folders of `owner`'s store in `dir` for one who only reads: the copy goes into `aside`, and a swap that was
+    /// interrupted is not finished, but looked through.
+    pub(super) fn to_read(dir: &Path, owner: Owner, aside: &Path) -> Folders {
+        let mut folders = Folders::of(dir, owner);
+        if !folders.live.exists() && folders.retired.exists() {
+            folders.live.clone_from(&folders.retired);
+        }
+        folders.trial = aside.join("copy.sled");
+        folders
     }
 
     /// Removes whatever an interrupted first start left.

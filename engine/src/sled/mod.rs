@@ -46,8 +46,9 @@ use protocol::codec;
 use protocol::fold::{Fold, Seq};
 use protocol::id::StoreId;
 
+use crate::inspect::Content;
 use crate::open::Recovered;
-use crate::{Engine, Error, Stats, StoreConfig};
+use crate::{Engine, Error, Owner, Stats, StoreConfig};
 use batch::{Batch, Pending};
 use database::{Database, SEGMENT_LEN};
 use folder::{Folders, io_error};
@@ -63,7 +64,7 @@ pub(crate) fn open<S: Fold>(
     store: StoreId,
     first_start: bool,
 ) -> Result<Recovered<S>, Error> {
-    let folders = Folders::of(config);
+    let folders = Folders::of(&config.dir, config.owner);
     if first_start {
         folders.clear()?;
         create::<S>(&folders, store)?;
@@ -73,14 +74,15 @@ pub(crate) fn open<S: Fold>(
     let mut notices = Vec::new();
     let promised = mark::read(&folders.mark, store).map_err(io_error("cannot read", &folders.mark))?;
     if promised.is_none() && !first_start {
-        notices.push(format!(
-            "{} does not say how far the store was synced, so a loss at its very end would go unnoticed; it is written anew",
-            folders.mark.display()
-        ));
+        notices.push(format!("{}; it is written anew", no_mark(&folders)));
     }
     let conf = folders.copy()?;
     let what = folders.live.display().to_string();
-    let checked = shield::shielded(&what, || check_trial::<S>(&folders, store, &conf, promised));
+    let checked = shield::shielded(
+        &what,
+        || {},
+        || check_trial::<S>(&folders, store, &conf, promised),
+    );
     let (database, state, tally) = match checked {
         Ok(checked) => checked,
         Err(error) => {
@@ -102,6 +104,41 @@ pub(crate) fn open<S: Fold>(
         stats: Stats::default(),
     };
     Ok((Box::new(engine), state, notices))
+}
+
+/// Reads the store without changing it: a copy is opened, in a temporary directory.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn inspect<S: Fold>(dir: &Path, owner: Owner, store: StoreId) -> Result<Content<S>, Error> {
+    let aside = tempfile::tempdir().map_err(|error| Error::io("no temporary directory for a copy", error))?;
+    let folders = Folders::to_read(dir, owner, aside.path());
+    let promised = mark::read(&folders.mark, store).map_err(io_error("cannot read", &folders.mark))?;
+    let conf = folders.copy()?;
+    let what = folders.live.display().to_string();
+    let copy = aside.path().to_owned();
+    let clean_up = move || drop(fs::remove_dir_all(&copy));
+    let (database, state, _) = shield::shielded(&what, clean_up, || {
+        read_trial::<S>(&folders, store, &conf, promised)
+    })?;
+    database.close();
+    Ok(Content {
+        checkpoints: vec![state],
+        records: Vec::new(),
+        notices: promised
+            .is_none()
+            .then(|| no_mark(&folders))
+            .into_iter()
+            .collect(),
+        damage: Vec::new(),
+    })
+}
+
+fn no_mark(folders: &Folders) -> String {
+    format!(
+        "{} does not say how far the store was synced, so a loss at its very end would go unnoticed",
+        folders.mark.display()
+    )
 }
 
 /// Makes the store of an empty state.
@@ -129,7 +166,20 @@ fn check_trial<S: Fold>(
     conf: &[u8],
     promised: Option<Seq>,
 ) -> Result<(Database, S, Tally), Error> {
-    let mut database = Database::open(&folders.trial)?;
+    let (mut database, state, tally) = read_trial(folders, store, conf, promised)?;
+    database.sync()?;
+    folders.sync_trial()?;
+    Ok((database, state, tally))
+}
+
+/// Opens the copy and checks it in full.
+fn read_trial<S: Fold>(
+    folders: &Folders,
+    store: StoreId,
+    conf: &[u8],
+    promised: Option<Seq>,
+) -> Result<(Database, S, Tally), Error> {
+    let database = Database::open(&folders.trial)?;
     if !same_file(&folders.trial.join("conf"), conf)? {
         return Err(Error::Corrupt(format!(
             "{} is not what this version of sled writes: it is damaged or of another version. Nothing was changed. \
@@ -146,8 +196,6 @@ fn check_trial<S: Fold>(
             tally.seq
         )));
     }
-    database.sync()?;
-    folders.sync_trial()?;
     Ok((database, state, tally))
 }
 

@@ -12,16 +12,22 @@ use crate::Error;
 /// The exit code for a corrupt store.
 const EXIT_CORRUPT: i32 = 9;
 
-/// Runs `open`; a panic of sled under it means that `what` is damaged.
+/// Runs `open`; a panic of sled under it means that `what` is damaged. If the process has to end at once, `clean_up` runs
+/// first.
 ///
 /// # Errors
 /// Those of `open`, and [`Error::Corrupt`] for a panic.
-pub(super) fn shielded<T>(what: &str, open: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(super) fn shielded<T>(
+    what: &str,
+    clean_up: impl Fn() + Send + Sync + 'static,
+    open: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
     if cfg!(panic = "abort") {
         let previous = panic::take_hook();
         let refusal = what.to_owned();
         panic::set_hook(Box::new(move |panic| {
             eprintln!("{}", refusal_text(&refusal, &panic.to_string()));
+            clean_up();
             process::exit(EXIT_CORRUPT);
         }));
         let result = open();
@@ -52,12 +58,12 @@ mod tests {
 
     #[test]
     fn a_panic_is_a_refusal_and_an_error_stays_itself() {
-        let refused = shielded::<()>("x.sled", || panic!("segment {} is gone", 3)).unwrap_err();
+        let refused = shielded::<()>("x.sled", || {}, || panic!("segment {} is gone", 3)).unwrap_err();
         assert!(
             matches!(&refused, Error::Corrupt(text) if text.contains("x.sled") && text.contains("segment 3"))
         );
-        let error = shielded::<()>("x.sled", || Err(Error::Mismatch("other".to_owned()))).unwrap_err();
+        let error = shielded::<()>("x.sled", || {}, || Err(Error::Mismatch("other".to_owned()))).unwrap_err();
         assert!(matches!(error, Error::Mismatch(_)));
-        assert_eq!(shielded("x.sled", || Ok(1)).unwrap(), 1);
+        assert_eq!(shielded("x.sled", || {}, || Ok(1)).unwrap(), 1);
     }
 }

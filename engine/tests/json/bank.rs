@@ -175,11 +175,16 @@ impl Fold for Bank {
     }
 }
 
+/// Whose store it is.
+pub(crate) fn owner() -> Owner {
+    Owner::Node("N1".parse().unwrap())
+}
+
 /// N1's store of that kind in `dir`, with short segments.
 pub(crate) fn config(dir: &Path, kind: StoreKind) -> StoreConfig {
     StoreConfig {
         dir: dir.to_owned(),
-        owner: Owner::Node("N1".parse().unwrap()),
+        owner: owner(),
         kind,
         cluster: "local".parse().unwrap(),
         segment_len_max: 700,

@@ -1,10 +1,10 @@
 //! Power cuts and failing disks at every operation of a run that rotates, checkpoints and collects.
 
 use engine::failpoint::Fault;
-use engine::{Error, Fate, MemDisk, Pending};
+use engine::{Disk, Error, Fate, MemDisk, Pending};
 use protocol::fold::{Fold, Seq};
 
-use crate::bank::{Bank, Random, open_mem, states, step};
+use crate::bank::{Bank, Random, Record, open_mem, owner, records, states, step};
 
 const STEPS: u64 = 45;
 
@@ -72,9 +72,11 @@ fn fates(choice: u64, seed: u64) -> impl FnMut(Pending) -> Fate {
 }
 
 fn check(after: &MemDisk, promised: Seq, legal: &[Bank], what: &str) -> Bank {
+    let inspected = inspected(after, legal, what);
     let found = open_mem(after)
         .unwrap_or_else(|error| panic!("{what}: {error}"))
         .state;
+    assert_eq!(inspected, found, "{what}: inspected, then opened");
     assert!(
         found.seq() >= promised,
         "{what}: {promised} was promised, {} is there",
@@ -84,20 +86,52 @@ fn check(after: &MemDisk, promised: Seq, legal: &[Bank], what: &str) -> Bank {
     found
 }
 
+/// What an inspection says the store will recover. It may be taken of any disk that a crash has left, and changes none.
+fn inspected(after: &MemDisk, legal: &[Bank], what: &str) -> Bank {
+    let before = files(after);
+    let found = engine::inspect_on::<Bank, _>(after, owner());
+    assert_eq!(files(after), before, "{what}: an inspection writes nothing");
+    let content = match found {
+        Ok(inspection) => inspection.content,
+        Err(Error::Mismatch(_)) => return Bank::empty(), // Not even the manifest was durable.
+        Err(error) => panic!("{what}: {error}"),
+    };
+    assert_eq!(content.damage, [""; 0], "{what}");
+    for state in &content.checkpoints {
+        assert!(legal.contains(state), "{what}: not a state that ever was");
+    }
+    let all: Vec<Record> = (0..STEPS).flat_map(records).collect();
+    for (seq, record) in &content.records {
+        assert_eq!(
+            *record,
+            all[usize::try_from(*seq).unwrap() - 1],
+            "{what}: record {seq}"
+        );
+    }
+    content.recover()
+}
+
+fn files(disk: &MemDisk) -> Vec<(String, Vec<u8>)> {
+    let names = disk.list().unwrap().into_iter();
+    names
+        .map(|name| (name.clone(), disk.read(&name).unwrap()))
+        .collect()
+}
+
 #[test]
 fn the_scenario_rotates_checkpoints_and_collects() {
     let disk = MemDisk::new();
     let (promised, result) = run(&disk);
     result.unwrap();
     assert_eq!(promised, states(STEPS).last().unwrap().seq());
-    let names = engine::Disk::list(&disk).unwrap();
+    let names = Disk::list(&disk).unwrap();
     let closed = names
         .iter()
         .filter(|name| name.starts_with("node_N1_log.") && *name != "node_N1_log.jsonl");
     assert!(names.contains(&"node_N1_state.prev.json".to_owned()));
     assert!((1..4).contains(&closed.count()), "{names:?}");
     assert!(!names.contains(&"node_N1_log.1.jsonl".to_owned()), "{names:?}");
-    let state = engine::Disk::read(&disk, "node_N1_state.json").unwrap();
+    let state = Disk::read(&disk, "node_N1_state.json").unwrap();
     let state = String::from_utf8(state).unwrap();
     assert!(
         state.starts_with("{\n  \"@world\": -") && state.ends_with("\"}\n}\n"),

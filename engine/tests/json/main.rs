@@ -7,5 +7,6 @@ mod bank;
 mod conformance;
 mod crash;
 mod damage;
+mod inspect;
 mod surgery;
 mod write_ahead;
