@@ -75,6 +75,7 @@ fn store(args: &ServerArgs, owner: Owner) -> StoreConfig {
         kind: args.store,
         cluster: args.cluster.clone(),
         segment_len_max: args.segment_bytes,
+        power_cut: args.power_cut,
     }
 }
 

@@ -87,6 +87,9 @@ pub struct StoreConfig {
     pub cluster: ClusterName,
     /// json: close the active log segment and cut a checkpoint when the segment reaches this many bytes.
     pub segment_len_max: u64,
+    /// For tests, with its seed: kill -9 is a power cut. Only json: sled writes by itself, so its process has to be started
+    /// under the library of the package `twopence-powercut`.
+    pub power_cut: Option<u64>,
 }
 
 impl StoreConfig {

@@ -1,14 +1,17 @@
 //! What the json backend and the manifest need of a disk: one directory, files that only grow, names that move.
 //!
-//! Two implementations: [`OsDisk`] is the operating system, [`MemDisk`](crate::MemDisk) forgets whatever was not
-//! synced. Data and names are durable separately: [`DiskFile::sync`] makes a file's bytes durable, only
-//! [`Disk::sync_dir`] makes the names durable.
+//! Three implementations: [`OsDisk`] is the operating system, [`MemDisk`](crate::MemDisk) forgets whatever was not
+//! synced, for the simulator, and [`VolatileDisk`](crate::VolatileDisk) does so for a real process that is killed. Data
+//! and names are durable separately: [`DiskFile::sync`] makes a file's bytes durable, only [`Disk::sync_dir`] makes the
+//! names durable.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use crate::append_file::AppendFile;
 
 /// One directory.
 pub trait Disk: Clone + Send + 'static {
@@ -119,7 +122,30 @@ impl OsDisk {
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
+
+    /// A file that appears under its name with its whole content at once.
+    pub(crate) fn put_file(&self, name: &str, content: &[u8]) -> io::Result<File> {
+        let aside = self.path(&format!("{name}.aside.tmp"));
+        let mut options = OpenOptions::new();
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&aside)?;
+        file.write_all_at(content, 0)?;
+        fs::rename(aside, self.path(name))?;
+        Ok(file)
+    }
+
+    /// A file that is there, for reading.
+    pub(crate) fn open_file(&self, name: &str) -> io::Result<File> {
+        File::open(self.path(name))
+    }
 }
+
+/// A file of [`OsDisk`].
+pub type OsFile = AppendFile<File>;
 
 impl Disk for OsDisk {
     type File = OsFile;
@@ -131,12 +157,7 @@ impl Disk for OsDisk {
             Ok(()) | Err(_) => {}
         }
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        Ok(OsFile {
-            file,
-            end: 0,
-            filled: 0,
-            ahead: 0,
-        })
+        Ok(AppendFile::new(file))
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
@@ -180,105 +201,5 @@ impl Disk for OsDisk {
 
     fn display(&self, name: &str) -> String {
         self.path(name).display().to_string()
-    }
-}
-
-/// A file of [`OsDisk`].
-#[derive(Debug)]
-pub struct OsFile {
-    file: File,
-    /// Where the next append goes.
-    end: u64,
-    /// How long the file is: line breaks stand behind `end`.
-    filled: u64,
-    /// How far to fill ahead; 0 for not at all.
-    ahead: u64,
-}
-
-impl OsFile {
-    fn fill(&mut self) -> io::Result<()> {
-        if self.filled >= self.end + self.ahead / 4 {
-            return Ok(());
-        }
-        let from = self.filled.max(self.end);
-        let to = self.end + self.ahead;
-        let filler = vec![b'\n'; usize::try_from(to - from).expect("a filler fits in memory")];
-        match self.file.write_all_at(&filler, from) {
-            Ok(()) => self.filled = to,
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                // Without the filler nothing is lost but speed; what was written of it is filler all the same.
-                self.ahead = 0;
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-}
-
-impl DiskFile for OsFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // Goes on after short and interrupted writes.
-        self.file.write_all_at(bytes, self.end)?;
-        self.end += u64::try_from(bytes.len()).expect("memory fits in 64 bits");
-        self.filled = self.filled.max(self.end);
-        if self.ahead > 0 { self.fill() } else { Ok(()) }
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        loop {
-            match self.file.sync_data() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
-    }
-
-    fn fill_ahead(&mut self, len: u64) -> io::Result<()> {
-        self.ahead = len;
-        if len > 0 { self.fill() } else { Ok(()) }
-    }
-
-    fn trim(&mut self) -> io::Result<()> {
-        self.ahead = 0;
-        self.filled = self.end;
-        self.file.set_len(self.end)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_filled_ahead_is_written_over_and_can_be_trimmed() {
-        let dir = tempfile::tempdir().unwrap();
-        let disk = OsDisk::new(dir.path());
-        let mut file = disk.create("log").unwrap();
-        file.append(b"one\n").unwrap();
-        file.fill_ahead(16).unwrap();
-        assert_eq!(disk.read("log").unwrap(), [&b"one\n"[..], &[b'\n'; 16]].concat());
-        file.append(b"two\n").unwrap();
-        assert_eq!(
-            disk.read("log").unwrap().len(),
-            20,
-            "an append into the filler does not grow the file"
-        );
-        file.append(&[b'x'; 40]).unwrap();
-        assert_eq!(
-            disk.read("log").unwrap().len(),
-            48 + 16,
-            "the end moves, and the filler with it"
-        );
-        file.trim().unwrap();
-        assert_eq!(
-            disk.read("log").unwrap(),
-            [&b"one\ntwo\n"[..], &[b'x'; 40]].concat()
-        );
-        file.append(b"end").unwrap();
-        assert_eq!(
-            disk.read("log").unwrap().len(),
-            51,
-            "after a trim nothing is filled any more"
-        );
     }
 }

@@ -5,8 +5,10 @@
 //! JSONL write-ahead log) and `sled`. [`WriteAhead`] holds every message back until what it shows is durable; [`Turn`] is
 //! the order in which a driver steps, appends, syncs and sends.
 
+mod append_file;
 mod config;
 mod contract;
+mod dice;
 mod disk;
 mod error;
 pub mod failpoint;
@@ -21,10 +23,13 @@ mod seal;
 mod sled;
 mod timers;
 mod turn;
+mod volatile_disk;
 mod write_ahead;
 
+pub use append_file::{AppendFile, Bytes};
 pub use config::{Owner, StoreConfig, StoreKind};
 pub use contract::{Engine, Opened, Stats};
+pub use dice::Dice;
 pub use disk::{Disk, DiskFile, OsDisk, OsFile};
 pub use error::Error;
 pub use inspect::{Content, Inspection, inspect, inspect_on, owners, owners_on};
@@ -33,4 +38,5 @@ pub use mem_disk::{Fate, MemDisk, MemFile, Pending};
 pub use open::{is_locked, open, open_on};
 pub use timers::{Mark, Timers};
 pub use turn::{Halt, Turn};
+pub use volatile_disk::{VolatileBytes, VolatileDisk, VolatileFile};
 pub use write_ahead::WriteAhead;

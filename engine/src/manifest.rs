@@ -260,6 +260,7 @@ mod tests {
             kind: StoreKind::Json,
             cluster: "local".parse().unwrap(),
             segment_len_max: StoreConfig::SEGMENT_LEN_MAX,
+            power_cut: None,
         }
     }
 

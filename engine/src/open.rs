@@ -10,6 +10,7 @@ use crate::guard::Guard;
 use crate::json::Clock;
 use crate::lock::Lock;
 use crate::manifest::{self, Manifest};
+use crate::volatile_disk::VolatileDisk;
 use crate::{Engine, Error, Opened, Owner, StoreConfig, StoreKind, json, sled};
 
 /// What a backend's own `open` returns: itself, the recovered state, and what recovery has to say.
@@ -24,15 +25,29 @@ pub(crate) type Recovered<S> = (Box<dyn Engine<S>>, S, Vec<String>);
 /// # Errors
 /// [`Error`]. Apart from the lock file, a store that is refused is left as it was.
 pub fn open<S: Fold>(config: &StoreConfig) -> Result<Opened<S>, Error> {
+    // Given back only when everything below has let go of its files.
     let lock = Lock::take(&config.dir, config.owner)?;
-    let disk = OsDisk::new(&config.dir);
     let fresh = mint()?;
+    let found = match (config.kind, config.power_cut) {
+        (StoreKind::Json, None) => open_json(&OsDisk::new(&config.dir), config, fresh),
+        (StoreKind::Json, Some(seed)) => open_json(&VolatileDisk::new(&config.dir, seed), config, fresh),
+        (StoreKind::Sled, _) => open_sled(config, fresh),
+    }?;
+    Ok(guard(found, Some(lock)))
+}
+
+fn open_json<S: Fold, D: Disk>(disk: &D, config: &StoreConfig, fresh: StoreId) -> Result<Opened<S>, Error> {
+    let manifest = find_or_begin::<S, D>(disk, config, fresh)?;
+    finish(disk, manifest, |store, first_start| {
+        json::open(disk, config, store, first_start)
+    })
+}
+
+fn open_sled<S: Fold>(config: &StoreConfig, fresh: StoreId) -> Result<Opened<S>, Error> {
+    let disk = OsDisk::new(&config.dir);
     let manifest = find_or_begin::<S, OsDisk>(&disk, config, fresh)?;
-    finish(&disk, manifest, Some(lock), |store, first_start| {
-        match config.kind {
-            StoreKind::Json => json::open(config, store, first_start),
-            StoreKind::Sled => sled::open(config, store, first_start),
-        }
+    finish(&disk, manifest, |store, first_start| {
+        sled::open(config, store, first_start)
     })
 }
 
@@ -49,9 +64,10 @@ pub fn open_on<S: Fold, D: Disk>(
     clock: Clock,
 ) -> Result<Opened<S>, Error> {
     let manifest = find_or_begin::<S, D>(disk, config, fresh)?;
-    finish(disk, manifest, None, |store, first_start| {
+    let found = finish(disk, manifest, |store, first_start| {
         json::open_on(disk, config, clock, store, first_start)
-    })
+    })?;
+    Ok(guard(found, None))
 }
 
 /// Whether a process holds the lock of `owner`'s store in `dir` right now.
@@ -83,7 +99,6 @@ fn find_or_begin<S: Fold, D: Disk>(
 fn finish<S: Fold, D: Disk>(
     disk: &D,
     mut manifest: Manifest,
-    lock: Option<Lock>,
     backend: impl FnOnce(StoreId, bool) -> Result<Recovered<S>, Error>,
 ) -> Result<Opened<S>, Error> {
     let first_start = !manifest.complete;
@@ -92,12 +107,19 @@ fn finish<S: Fold, D: Disk>(
         manifest.finish(disk)?;
     }
     Ok(Opened {
-        engine: Box::new(Guard::new(engine, lock)),
+        engine,
         state,
         store: manifest.store,
         notices,
         first_start,
     })
+}
+
+fn guard<S: Fold>(found: Opened<S>, lock: Option<Lock>) -> Opened<S> {
+    Opened {
+        engine: Box::new(Guard::new(found.engine, lock)),
+        ..found
+    }
 }
 
 fn mint() -> Result<StoreId, Error> {

@@ -106,6 +106,15 @@ pub(crate) struct ServerArgs {
     )]
     pub(crate) failpoints: Vec<String>,
 
+    /// Make kill -9 a power cut: what is not synced is kept in memory only. The number decides what survives all the same
+    #[arg(
+        long,
+        value_name = "SEED",
+        requires = "enable_failpoints",
+        help_heading = "Testing"
+    )]
+    pub(crate) power_cut: Option<u64>,
+
     /// Stop when the pipe inherited as this file descriptor closes, that is when its other end's process is gone
     #[arg(long, value_name = "FD", help_heading = "Testing", value_parser = clap::value_parser!(i32).range(0..))]
     pub(crate) parent_pipe: Option<i32>,

@@ -28,7 +28,7 @@ use std::time::Instant;
 use protocol::fold::Fold;
 use protocol::id::StoreId;
 
-use crate::disk::{Disk, OsDisk};
+use crate::disk::Disk;
 use crate::open::Recovered;
 use crate::{Error, Owner, StoreConfig};
 
@@ -56,7 +56,8 @@ pub(crate) fn check_first_start<S: Fold, D: Disk>(
 ///
 /// # Errors
 /// [`Error`]; a store that is refused is left as it was.
-pub(crate) fn open<S: Fold>(
+pub(crate) fn open<S: Fold, D: Disk>(
+    disk: &D,
     config: &StoreConfig,
     store: StoreId,
     first_start: bool,
@@ -66,14 +67,10 @@ pub(crate) fn open<S: Fold>(
         clock: Arc::new(Instant::now),
         segment_len_max: config.segment_len_max,
     };
-    open_in(
-        home(&OsDisk::new(&config.dir), config.owner, store),
-        manner,
-        first_start,
-    )
+    open_in(home(disk, config.owner, store), manner, first_start)
 }
 
-/// [`open`] on any disk, with checkpoints cut within [`tend`](crate::Engine::tend).
+/// [`open`], with checkpoints cut within [`tend`](crate::Engine::tend).
 ///
 /// # Errors
 /// As [`open`].

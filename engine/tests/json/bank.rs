@@ -188,6 +188,7 @@ pub(crate) fn config(dir: &Path, kind: StoreKind) -> StoreConfig {
         kind,
         cluster: "local".parse().unwrap(),
         segment_len_max: 700,
+        power_cut: None,
     }
 }
 

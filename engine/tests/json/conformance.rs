@@ -1,6 +1,6 @@
 //! What every backend promises, run against each of them. A new backend gets one line in [`every_backend`].
 
-use engine::{Error, MemDisk, Opened, StoreKind};
+use engine::{Error, MemDisk, Opened, StoreConfig, StoreKind};
 use protocol::fold::Fold;
 
 use crate::bank::{Bank, config, open_mem, states, step};
@@ -13,6 +13,15 @@ fn every_backend(test: impl Fn(Reopen<'_>)) {
         let dir = tempfile::tempdir().unwrap();
         println!("{kind} on the system's disk");
         test(&|| engine::open(&config(dir.path(), kind)));
+    }
+    for seed in [0, 1, 2] {
+        let dir = tempfile::tempdir().unwrap();
+        println!("json on a disk where kill -9 is a power cut, seed {seed}");
+        let config = StoreConfig {
+            power_cut: Some(seed),
+            ..config(dir.path(), StoreKind::Json)
+        };
+        test(&|| engine::open(&config));
     }
     println!("json in memory");
     let disk = MemDisk::new();

@@ -8,5 +8,6 @@ mod conformance;
 mod crash;
 mod damage;
 mod inspect;
+mod power_cut;
 mod surgery;
 mod write_ahead;

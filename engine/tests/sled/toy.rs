@@ -143,6 +143,7 @@ pub(crate) fn config(dir: &Path) -> StoreConfig {
         kind: StoreKind::Sled,
         cluster: "local".parse().expect("a name"),
         segment_len_max: StoreConfig::SEGMENT_LEN_MAX,
+        power_cut: None,
     }
 }
 
