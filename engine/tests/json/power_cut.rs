@@ -32,10 +32,13 @@ fn child() {
         failpoint::arm(&point).unwrap();
     }
     let no_sync_from = env::var(NO_SYNC_FROM).map_or(u64::MAX, |at| at.parse().unwrap());
-    let config = StoreConfig {
+    let mut config = StoreConfig {
         power_cut: env::var(SEED).ok().map(|seed| seed.parse().unwrap()),
         ..config(Path::new(&dir), StoreKind::Json)
     };
+    if no_sync_from < u64::MAX {
+        config.segment_len_max = StoreConfig::SEGMENT_LEN_MAX; // A rotation syncs, too.
+    }
     let mut opened = engine::open::<Bank>(&config).unwrap();
     let mut bank = opened.state;
     let mut out = std::io::stdout().lock();
