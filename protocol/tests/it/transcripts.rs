@@ -541,6 +541,21 @@ stories! {
             s.world.cut(C, n);
         }
     };
+    a_log_that_one_node_found_short_presumes_nothing_for_another_that_cannot_tell(1, 2) |s| {
+        let joined = s.world.coordinators[C].synced;
+        s.decided();
+        s.world.deliver_to_node(C, N2);
+        s.world.sync_node(N2);
+        s.say("c comes back from an old backup, and meets N2 first");
+        s.world.crash_coordinator(C, 0);
+        s.world.coordinators[C].records.truncate(usize::try_from(joined).unwrap());
+        s.world.coordinators[C].synced = joined;
+        s.world.start_coordinator(C);
+        s.world.connect(C, N2);
+        s.world.run();
+        s.world.connect(C, N1);
+        s.world.run();
+    };
     a_coordinator_that_lost_its_newest_records_is_quarantined(1, 2) |s| {
         s.transfer();
         s.world.settle();

@@ -105,14 +105,28 @@ impl<M: Machine> Process<M> {
         self.timers.clear();
     }
 
-    /// The fold of what is on disk, which must also be what its own entries say.
+    /// The fold of what is on disk, which must also be what its own entries say, and what a store has that only changes
+    /// the entries it is told of.
     fn recover(&self) -> M::State {
+        let keyed = |state: &M::State| -> BTreeMap<_, _> {
+            state
+                .entries()
+                .map(|entry| (M::State::key(&entry), entry))
+                .collect()
+        };
         let mut state = M::State::empty();
+        let (mut rows, mut touched) = (keyed(&state), Vec::new());
         for (seq, record) in &self.records {
-            state.apply(*seq, record, &mut Vec::new());
+            state.apply(*seq, record, &mut touched);
+            for key in touched.drain(..) {
+                match state.entry(&key) {
+                    Some(entry) => rows.insert(key, entry),
+                    None => rows.remove(&key),
+                };
+            }
         }
-        let entries: Vec<_> = state.entries().collect();
-        let restored = M::State::restore(state.seq(), &mut entries.into_iter()).unwrap();
+        assert_eq!(rows, keyed(&state), "every changed entry is told");
+        let restored = M::State::restore(state.seq(), &mut rows.into_values()).unwrap();
         assert_eq!(restored, state, "a state is what its entries say");
         state
     }
