@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{AccountId, TxnId};
 use crate::leg::Operation;
 use crate::money::{Balance, Delta};
+use crate::planted;
 use crate::reason::{Reason, Refusal};
 
 /// The lowest balance of `@world`.
@@ -87,7 +88,8 @@ impl Ledger {
                     holder: Some(holder),
                 });
             }
-            (debits, credits) = (held.debits, held.credits);
+            debits = planted!(DebitsNotReserved: held.debits => 0);
+            credits = planted!(HeadroomNotReserved: held.credits => 0);
         }
         if delta.is_debit() {
             let left = i128::from(account.balance) - i128::from(debits) + i128::from(delta.get());
@@ -100,7 +102,7 @@ impl Ledger {
             }
         } else {
             let filled = i128::from(account.balance) + i128::from(credits) + i128::from(delta.get());
-            if filled > i128::from(Balance::MAX) {
+            if filled > i128::from(Balance::MAX) && !planted!(OverflowUnchecked) {
                 return Err(Reason::CreditOverflow(id.clone()).into());
             }
         }
@@ -109,6 +111,9 @@ impl Ledger {
 
     /// Holds what `txn` needs. The caller has just checked it, or reads back what was once granted.
     pub fn hold(&mut self, txn: TxnId, operations: &[Operation], kind: HoldKind) {
+        if planted!(HoldsEndWithPrepare) {
+            return;
+        }
         for Operation { account, delta } in operations {
             let held = self.held.entry(account.clone()).or_default();
             let clash = held
@@ -127,6 +132,9 @@ impl Ledger {
 
     /// Lets go of what `txn` holds, changing no balance.
     pub fn release(&mut self, txn: TxnId, operations: &[Operation]) {
+        if planted!(HoldsEndWithPrepare) {
+            return;
+        }
         for Operation { account, delta } in operations {
             let held = self
                 .held

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::id::{AccountId, NodeId, Place, deserialize_text, hex};
 use crate::money::{Amount, BadAmount, Delta};
+use crate::planted;
 
 /// Most legs one transaction may have.
 pub const LEGS_MAX: usize = 256;
@@ -310,6 +311,11 @@ fn merge(legs: &[Leg]) -> Result<Vec<Leg>, BadOrder> {
     let total: i128 = merged.values().sum();
     if total != 0 {
         return Err(BadOrder::Unbalanced(total));
+    }
+    if planted!(LegsNotMerged) {
+        let mut unmerged = legs.to_vec();
+        unmerged.sort();
+        return Ok(unmerged);
     }
     let leg = |(place, sum): (&Place, i128)| {
         if sum == 0 {

@@ -10,6 +10,7 @@ use crate::effects::{Effects, Urgency};
 use crate::fold::Seq;
 use crate::id::{NodeId, TxnId};
 use crate::message::{Executed, Knowledge, Outcome, ToNode, Vote};
+use crate::planted;
 use crate::reason::{Decision, Reason, Refusal};
 
 impl Coordinator {
@@ -48,14 +49,16 @@ impl Coordinator {
 
     fn decide_commit(&mut self, txn: TxnId, effects: &mut Effects<Coordinator>) {
         effects.cancel(CoordinatorTimer::Votes(txn));
-        let durable = self.append(CoordinatorRecord::Commit { txn }, Urgency::Forced, effects);
+        let urgency = planted!(DecisionBeforeSync: Urgency::Forced => Urgency::Lazy);
+        let durable = self.append(CoordinatorRecord::Commit { txn }, urgency, effects);
         self.conclude(txn, Outcome::Committed { txn }, effects);
         let tick = self.tick;
         let live = self.live.get_mut(&txn).expect("a transaction with votes is live");
         live.stage = Stage::Committed(live.participants.iter().copied().collect());
         live.since = tick;
         for node in live.participants.clone() {
-            self.tell(node, commit(txn, durable), durable, effects);
+            let shows = planted!(DecisionBeforeSync: durable => 0);
+            self.tell(node, commit(txn, durable), shows, effects);
         }
     }
 
@@ -69,7 +72,7 @@ impl Coordinator {
     ) {
         self.abort_everywhere(txn, refusal.reason.clone(), refused_by, effects);
         let live = self.live.get_mut(&txn).expect("an undecided transaction is live");
-        if !live.home.repeated {
+        if !live.home.repeated || planted!(AbortToldUnbound) {
             let outcome = Outcome::Aborted {
                 txn: Some(txn),
                 refusal,
@@ -270,7 +273,7 @@ impl Coordinator {
             return;
         };
         unacknowledged.remove(&node);
-        if unacknowledged.is_empty() {
+        if unacknowledged.is_empty() || planted!(ForgottenAfterOneAck) {
             self.append(CoordinatorRecord::Complete { txn }, Urgency::Lazy, effects);
             self.forget(txn, effects);
         }
@@ -281,36 +284,27 @@ impl Coordinator {
         if txn.coordinator != self.config.id {
             return self.tell(node, ToNode::NotMine { txn }, 0, effects);
         }
-        if self.knows_future(txn) {
+        if self.knows_future(txn) && !planted!(FuturePresumedAborted) {
             return effects.alarm(format!(
                 "{node} asks about {txn}, which this log has not begun: the log lost records (an old backup?). Not \
                  answered; the node stays in doubt until an operator resolves it"
             ));
         }
-        match self.state.open().get(&txn).map(|open| open.phase) {
+        let phase = self.state.open().get(&txn).map(|open| open.phase);
+        match planted!(ActivePresumedAborted: phase => phase.filter(|&phase| phase != Phase::Started)) {
             Some(Phase::Committed(seq)) => self.tell(node, commit(txn, seq), seq, effects),
             Some(Phase::Started) => self.tell(node, ToNode::Pending { txn }, 0, effects),
-            None if self.state.is_suspect() && txn.at.epoch < self.state.epoch() => {
+            None if self.state.is_suspect()
+                && txn.at.epoch < self.state.epoch()
+                && !planted!(SuspectLogPresumes) =>
+            {
                 effects.alarm(format!(
                     "{node} asks about {txn}, of which this log has no record, but a node has shown that it lost records: \
                      not presumed aborted. Bring the newer log back, or accept this one with `twopence adopt`"
                 ));
                 self.tell(node, ToNode::Pending { txn }, 0, effects);
             }
-            None => {
-                let decision = Decision::Abort(Reason::PresumedAbort);
-                self.tell(
-                    node,
-                    ToNode::Decide {
-                        txn,
-                        decision,
-                        bind: None,
-                        durable: 0,
-                    },
-                    0,
-                    effects,
-                );
-            }
+            None => self.tell(node, presumed_abort(txn), 0, effects),
         }
     }
 
@@ -339,6 +333,9 @@ impl Coordinator {
         } else {
             Reason::Unreachable(silent)
         };
+        if planted!(SilenceCommits) {
+            return self.decide_commit(txn, effects);
+        }
         note_counted_as_abort(&reason, effects);
         self.decide_abort(txn, reason.into(), None, effects);
     }
@@ -355,7 +352,11 @@ impl Coordinator {
             ),
             Stage::Collecting(_) | Stage::Committed(_) => return,
         };
-        self.conclude(txn, Outcome::Unknown { why }, effects);
+        let outcome = planted!(UnknownToldAborted: Outcome::Unknown { why } => Outcome::Aborted {
+            txn: Some(txn),
+            refusal: Reason::Unreachable(home).into(),
+        });
+        self.conclude(txn, outcome, effects);
         if !keep {
             self.forget(txn, effects);
         }
@@ -365,7 +366,8 @@ impl Coordinator {
     pub(super) fn abort_waiting_for(&mut self, node: NodeId, effects: &mut Effects<Coordinator>) {
         let waits = |live: &super::Live| match &live.stage {
             Stage::Collecting(yes) => live.participants.contains(&node) && !yes.contains(&node),
-            Stage::Delegated | Stage::Committed(_) | Stage::Binding(_) | Stage::Recalling => false,
+            Stage::Delegated => planted!(LostLinkDecides) && live.home_node == node,
+            Stage::Committed(_) | Stage::Binding(_) | Stage::Recalling => false,
         };
         let waiting: BTreeSet<TxnId> = self
             .live
@@ -387,6 +389,15 @@ pub(super) fn commit(txn: TxnId, durable: Seq) -> ToNode {
         decision: Decision::Commit,
         bind: None,
         durable,
+    }
+}
+
+pub(super) fn presumed_abort(txn: TxnId) -> ToNode {
+    ToNode::Decide {
+        txn,
+        decision: Decision::Abort(Reason::PresumedAbort),
+        bind: None,
+        durable: 0,
     }
 }
 

@@ -4,12 +4,13 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 
-use super::decide::commit;
+use super::decide::{commit, presumed_abort};
 use super::{Coordinator, CoordinatorConfig, CoordinatorRecord, Phase, Stage};
 use crate::effects::{Effects, Urgency};
 use crate::fold::{Fold, Seq};
 use crate::id::{NodeId, StoreId, TxnId};
 use crate::message::ToNode;
+use crate::planted;
 
 /// A node's connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,7 +52,7 @@ impl Coordinator {
         let incarnation = self.config.incarnation;
         let seen = self.state.node(node);
         let proved = seen.store.map(|store| (store, seen.proved));
-        let durable = self.durable_now(effects);
+        let durable = planted!(EpochNotSynced: self.durable_now(effects) => self.state.seq());
         self.links.insert(node, Link::Joining);
         self.tell(
             node,
@@ -62,7 +63,7 @@ impl Coordinator {
                 durable,
                 proved,
             },
-            durable,
+            planted!(EpochNotSynced: durable => 0),
             effects,
         );
     }
@@ -91,7 +92,11 @@ impl Coordinator {
                 "{node} has another store ({store}) than the one that holds open transactions ({known}): its disk was \
                  replaced. Bring the old data back, or give those transactions up with `twopence adopt {node}`"
             )),
-            Some(known) if known == store && (seen.quarantined || durable < seen.proved) => {
+            Some(known)
+                if known == store
+                    && (seen.quarantined || durable < seen.proved)
+                    && !planted!(ShortStoreTrusted) =>
+            {
                 if !seen.quarantined {
                     self.append(CoordinatorRecord::Quarantine { node }, Urgency::Forced, effects);
                 }
@@ -165,7 +170,8 @@ impl Coordinator {
                 if unacknowledged.contains(&node)
                     && let Some(Phase::Committed(seq)) = self.state.open().get(&txn).map(|open| open.phase)
                 {
-                    self.tell(node, commit(txn, seq), seq, effects);
+                    let again = planted!(GivesUpCommit: commit(txn, seq) => presumed_abort(txn));
+                    self.tell(node, again, seq, effects);
                 }
             }
             Stage::Binding(_) => {

@@ -10,6 +10,7 @@ use crate::effects::{Effects, Urgency};
 use crate::fold::Fold;
 use crate::id::{NodeId, TxnId};
 use crate::message::ToNode;
+use crate::planted;
 use crate::reason::Reason;
 
 impl Coordinator {
@@ -49,14 +50,20 @@ impl Coordinator {
     pub(super) fn on_start(&mut self, effects: &mut Effects<Coordinator>) {
         let epoch = self.state.epoch() + 1;
         let incarnation = self.config.incarnation;
-        self.append(
-            CoordinatorRecord::Epoch { epoch, incarnation },
-            Urgency::Forced,
-            effects,
-        );
+        if !planted!(EpochNotRaised) || epoch == 1 {
+            self.append(
+                CoordinatorRecord::Epoch { epoch, incarnation },
+                planted!(EpochNotSynced: Urgency::Forced => Urgency::Lazy),
+                effects,
+            );
+        }
         let (mut commit, mut abort, mut delegated) = (0, 0, 0);
         for (txn, open) in self.state.open().clone() {
             let stage = match open.phase {
+                Phase::Committed(_) if planted!(RecoveryEndsCommits) => {
+                    self.append(CoordinatorRecord::Complete { txn }, Urgency::Lazy, effects);
+                    continue;
+                }
                 Phase::Committed(_) => {
                     commit += 1;
                     Stage::Committed(open.participants.iter().copied().collect())
@@ -127,10 +134,12 @@ impl Coordinator {
             .live
             .iter()
             .find(|(_, live)| live.participants.contains(&node));
+        let oldest = planted!(MarkPastOpen: oldest => None);
         let below = oldest.map_or(self.next_point(), |(txn, _)| txn.at);
         if below > self.state.node(node).mark {
             let seq = self.append(CoordinatorRecord::Mark { node, below }, Urgency::Lazy, effects);
-            self.tell(node, ToNode::Mark { below, durable: seq }, seq, effects);
+            let shows = planted!(MarkBeforeSync: seq => 0);
+            self.tell(node, ToNode::Mark { below, durable: seq }, shows, effects);
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::id::{AccountId, Epoch, Incarnation, NodeId, RequestId, StoreId, TxnId
 use crate::leg::BodyDigest;
 use crate::message::Home;
 use crate::money::Balance;
+use crate::planted;
 
 /// How far an open transaction has come, as far as the log knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -254,6 +255,7 @@ impl Fold for CoordinatorState {
         let open = self
             .open
             .iter()
+            .filter(|_| !planted!(DecisionsNotKept))
             .map(|(txn, open)| CoordinatorEntry::Open(*txn, open.clone()));
         let nodes = self
             .nodes

@@ -10,6 +10,7 @@ use crate::effects::{Effects, Urgency};
 use crate::id::{NodeId, RequestId, TxnId};
 use crate::leg::Order;
 use crate::message::{Home, Outcome, Prepare, ToNode};
+use crate::planted;
 use crate::reason::{Reason, Refusal};
 
 impl Coordinator {
@@ -84,7 +85,7 @@ impl Coordinator {
                 operations: order.operations(node),
                 opens: order.opens(),
                 participants: participants.clone(),
-                home: (node == home_node).then_some(home),
+                home: (node == home_node || planted!(EveryNodeIsHome)).then_some(home),
             };
             // Shows nothing that a crash could take back: the epoch in its id was durable before the first join.
             let message = if alone {
@@ -123,6 +124,7 @@ impl Coordinator {
         let home = order.home();
         if repeated {
             return match self.unusable(home) {
+                Some(refusal) if planted!(SilentHomeMeansAbort) => Err(aborted(refusal.reason)),
                 Some(_) => Err(Outcome::Unknown {
                     why: format!("cannot reach {home}, which alone remembers this request"),
                 }),

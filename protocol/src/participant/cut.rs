@@ -7,6 +7,7 @@ use super::{Participant, ParticipantTimer, SessionId};
 use crate::effects::Effects;
 use crate::id::AccountId;
 use crate::message::NodeAnswer;
+use crate::planted;
 
 /// New prepares are refused until this ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,7 +56,7 @@ impl Participant {
 
     /// Answers a freeze as soon as nothing is prepared.
     pub(super) fn check_freeze(&mut self, effects: &mut Effects<Participant>) {
-        if !self.state.prepared().is_empty() {
+        if !self.state.prepared().is_empty() && !planted!(FrozenTooEarly) {
             return;
         }
         let Some(Freeze {

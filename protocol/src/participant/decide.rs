@@ -9,6 +9,7 @@ use crate::effects::{Effects, Urgency};
 use crate::fold::Seq;
 use crate::id::{TxnId, TxnPoint};
 use crate::message::{Executed, FromNode, Home, Knowledge, OperatorWord};
+use crate::planted;
 use crate::reason::{Decision, Reason};
 
 impl Participant {
@@ -38,7 +39,8 @@ impl Participant {
         if self.state.prepared().contains_key(&txn) {
             let durable = self.append(NodeRecord::Commit { txn }, Urgency::Lazy, effects);
             self.ended(txn, effects);
-            effects.send(session, FromNode::Ack { txn, durable }, durable);
+            let shows = planted!(AckBeforeSync: durable => 0);
+            effects.send(session, FromNode::Ack { txn, durable }, shows);
             return;
         }
         match self.state.finished(&txn) {
@@ -47,10 +49,11 @@ impl Participant {
             }
             Some(finished) if finished.aborted.is_none() => {
                 let durable = finished.seq; // A repeat: somebody waits for this acknowledgement.
-                effects.force(durable);
-                effects.send(session, FromNode::Ack { txn, durable }, durable);
+                let shows = planted!(RepeatedAckBeforeSync: durable => 0);
+                effects.force(shows);
+                effects.send(session, FromNode::Ack { txn, durable }, shows);
             }
-            None if self.state.is_below_mark(txn) => {
+            None if self.state.is_below_mark(txn) || planted!(UnknownCommitAcked) => {
                 effects.send(
                     session,
                     FromNode::Ack {
@@ -90,7 +93,9 @@ impl Participant {
                 return;
             }
             Some(_) => {} // A tombstone already; the request may still have to be bound.
-            None if prepared || (self.has_room && !self.state.is_below_mark(txn)) => {
+            None if prepared
+                || (self.has_room && !self.state.is_below_mark(txn) && !planted!(NoTombstone)) =>
+            {
                 self.append(
                     NodeRecord::Abort {
                         txn,
@@ -121,6 +126,7 @@ impl Participant {
     /// What the home holds under a request id, with everything that the answer can show forced.
     pub(super) fn force_knowledge(&mut self, home: &Home, effects: &mut Effects<Participant>) -> Knowledge {
         let (knows, shows) = self.state.requests().knows(home);
+        let shows = planted!(KnowledgeBeforeSync: shows => 0);
         effects.force(shows);
         self.forced = self.forced.max(shows);
         knows
@@ -149,6 +155,10 @@ impl Participant {
             }
             // "Never seen" must stay true: the tombstone refuses the message if it still arrives (R18).
             let reason = Reason::Unreachable(self.config.node);
+            if planted!(NeverSeenForgotten) {
+                let executed = Executed::Refused(reason.into());
+                return self.tell_executed(session, txn, executed, self.forced, effects);
+            }
             self.append(
                 NodeRecord::Abort {
                     txn,
@@ -175,15 +185,7 @@ impl Participant {
         effects.force(seq);
         let durable = self.forced.max(seq);
         self.forced = durable;
-        effects.send(
-            session,
-            FromNode::Executed {
-                txn,
-                executed,
-                durable,
-            },
-            durable,
-        );
+        self.tell_executed(session, txn, executed, durable, effects);
     }
 
     pub(super) fn on_recall(
@@ -227,7 +229,7 @@ impl Participant {
             .finished(&txn)
             .expect("kept until its truth is known")
             .word();
-        if forced != truth {
+        if forced != truth && !planted!(MixedUnreported) {
             effects.send(session, FromNode::Mixed { txn, forced }, seq);
         } else if truth == OperatorWord::Commit {
             effects.send(session, FromNode::Ack { txn, durable: seq }, seq);

@@ -27,6 +27,8 @@ use crate::fold::{Fold, Seq};
 use crate::id::{CoordinatorId, NodeId, StoreId, TxnId};
 use crate::ledger::HoldKind;
 use crate::message::{FromNode, NodeAnswer, NodeQuestion, ToNode};
+use crate::planted;
+use crate::reason::Reason;
 use cut::Freeze;
 use read::Read;
 use session::Session;
@@ -297,6 +299,11 @@ impl Participant {
             .collect();
         for &txn in doubtful.iter() {
             self.inquire(txn, effects);
+            if planted!(InDoubtGuesses) {
+                let (reason, bind) = (Reason::PresumedAbort, None);
+                self.append(NodeRecord::Abort { txn, reason, bind }, Urgency::Lazy, effects);
+                self.ended(txn, effects);
+            }
         }
         for txn in self.state.awaiting_truth().collect::<BTreeSet<TxnId>>() {
             self.inquire(txn, effects);

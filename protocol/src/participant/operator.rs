@@ -10,6 +10,7 @@ use crate::fold::Fold;
 use crate::id::{RequestId, TxnId};
 use crate::ledger::HoldKind;
 use crate::message::{NodeAnswer, NodeLine, NodeStatus, NodeView, OperatorWord, Reference, TxnState};
+use crate::planted;
 use crate::reason::one_line;
 
 /// Longest reason an operator can give, in characters.
@@ -136,7 +137,7 @@ impl Participant {
                     word,
                     why: why.clone(),
                 },
-                Urgency::Forced,
+                planted!(ResolvedBeforeSync: Urgency::Forced => Urgency::Lazy),
                 effects,
             );
             self.ended(txn, effects);

@@ -7,10 +7,11 @@ use super::session::Session;
 use super::state::net;
 use super::{NodeRecord, Participant, SessionId};
 use crate::effects::{Effects, Urgency};
-use crate::fold::Fold;
+use crate::fold::{Fold, Seq};
 use crate::id::TxnId;
 use crate::leg::Operation;
 use crate::message::{Executed, FromNode, Home, Prepare, Vote};
+use crate::planted;
 use crate::reason::{Reason, Refusal};
 
 /// Why a node will not do its part.
@@ -66,7 +67,8 @@ impl Participant {
                     home,
                     hold,
                 };
-                let durable = self.append(record, Urgency::Forced, effects);
+                let urgency = planted!(VoteBeforeSync: Urgency::Forced => Urgency::Lazy);
+                let durable = self.append(record, urgency, effects);
                 self.prepared_at.insert(txn, self.tick);
                 effects.send(
                     session,
@@ -75,7 +77,7 @@ impl Participant {
                         vote: Vote::Yes,
                         durable,
                     },
-                    durable,
+                    planted!(VoteBeforeSync: durable => 0),
                 );
             }
             Err(refused) => {
@@ -124,7 +126,8 @@ impl Participant {
                     opens,
                     home,
                 };
-                self.append(record, Urgency::Forced, effects);
+                let urgency = planted!(ExecutedBeforeSync: Urgency::Forced => Urgency::Lazy);
+                self.append(record, urgency, effects);
                 Executed::Committed
             }
             Err(refused) => self.bury(&prepare, refused, effects),
@@ -135,7 +138,18 @@ impl Participant {
             effects.force(newest);
             self.forced = newest;
         }
-        let durable = self.forced;
+        self.tell_executed(session, txn, executed, self.forced, effects);
+    }
+
+    /// Answers for a transaction that this node alone decides.
+    pub(super) fn tell_executed(
+        &self,
+        session: SessionId,
+        txn: TxnId,
+        executed: Executed,
+        durable: Seq,
+        effects: &mut Effects<Participant>,
+    ) {
         effects.send(
             session,
             FromNode::Executed {
@@ -161,11 +175,13 @@ impl Participant {
 
     fn examine(&self, prepare: &Prepare, one_phase: bool) -> Result<(), Refused> {
         let txn = prepare.txn;
-        if let Some(finished) = self.state.finished(&txn) {
+        if let Some(finished) = self.state.finished(&txn)
+            && !planted!(PreparedAgain)
+        {
             let reason = finished.aborted.as_deref().cloned().unwrap_or(Reason::Stale);
             return Err(Refused::AsBefore(reason.into()));
         }
-        if self.state.is_below_mark(txn) {
+        if self.state.is_below_mark(txn) && !planted!(StalePrepared) {
             return Err(Refused::AsBefore(Reason::Stale.into()));
         }
         if let Some(home) = &prepare.home
@@ -176,7 +192,7 @@ impl Participant {
         if !self.has_room {
             return Err(Refused::AsBefore(Reason::DiskFull(self.config.node).into()));
         }
-        if self.freeze.is_some() && !one_phase {
+        if self.freeze.is_some() && !one_phase && !planted!(AuditWithoutLocks) {
             return Err(Refused::Cannot(Reason::AuditInProgress.into()));
         }
         if !well_formed(&prepare.operations, one_phase) {
@@ -199,7 +215,9 @@ impl Participant {
                 holder,
                 home,
             };
-            self.append(record, Urgency::Lazy, effects);
+            if !planted!(RefusalForgotten) {
+                self.append(record, Urgency::Lazy, effects);
+            }
         };
         match refused {
             Refused::Cannot(refusal) => {
@@ -219,6 +237,6 @@ impl Participant {
 /// What a coordinator of ours always sends: operations merged per account (R19), and none that makes money here.
 fn well_formed(operations: &[Operation], one_phase: bool) -> bool {
     let accounts: Vec<_> = operations.iter().map(|operation| &operation.account).collect();
-    let merged = accounts.windows(2).all(|pair| pair[0] < pair[1]);
+    let merged = accounts.windows(2).all(|pair| pair[0] < pair[1]) || planted!(LegsNotMerged);
     merged && !operations.is_empty() && (!one_phase || net(operations) == 0)
 }

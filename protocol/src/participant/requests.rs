@@ -12,6 +12,7 @@ use crate::fold::Seq;
 use crate::id::{RequestId, TxnId};
 use crate::leg::BodyDigest;
 use crate::message::{Home, Knowledge};
+use crate::planted;
 use crate::reason::Reason;
 
 /// How far a request has come.
@@ -76,7 +77,7 @@ impl Requests {
         };
         let shows = entry.progress.ended().unwrap_or(0);
         let knowledge = match &entry.progress {
-            _ if entry.digest != home.digest => Knowledge::Reused,
+            _ if entry.digest != home.digest && !planted!(ReuseUnnoticed) => Knowledge::Reused,
             Progress::Open => Knowledge::Open(entry.txn),
             Progress::Committed(_) => Knowledge::Committed(entry.txn),
             Progress::Aborted(_, reason) => Knowledge::Aborted(entry.txn, (**reason).clone()),

@@ -9,6 +9,7 @@ use crate::effects::{Effects, Urgency};
 use crate::fold::{Fold, Seq};
 use crate::id::{CoordinatorId, Epoch, Incarnation, TxnId};
 use crate::message::{FromNode, NodeAnswer, ToNode};
+use crate::planted;
 
 /// One connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,7 +84,9 @@ impl Participant {
             return;
         };
         let seen = self.state.coordinator(coordinator);
-        if let Some(why) = outdated(seen.epoch, seen.incarnation, epoch, incarnation) {
+        if let Some(why) = outdated(seen.epoch, seen.incarnation, epoch, incarnation)
+            && !planted!(OldEpochAccepted)
+        {
             effects.alarm(format!("refused coordinator {coordinator}: {why}"));
             effects.send(session, FromNode::Refuse { why }, self.forced);
             effects.hangups.push(session);
@@ -121,7 +124,7 @@ impl Participant {
             ));
         }
         let quarantine = self.mistrust(coordinator, &seen, durable, &history);
-        if quarantine.is_some() && !seen.quarantined {
+        if quarantine.is_some() && !seen.quarantined && !planted!(QuarantineForgotten) {
             self.append(NodeRecord::Quarantine { coordinator }, Urgency::Forced, effects);
         }
         if let Some(why) = &quarantine {
@@ -190,6 +193,9 @@ impl Participant {
         } else {
             return None;
         };
+        if planted!(ShortLogTrusted) {
+            return None;
+        }
         let node = self.config.node;
         Some(format!(
             "{lost} (an old backup?). Bring the newer log back if you can; then, or to accept the loss, run `twopence adopt \

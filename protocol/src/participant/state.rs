@@ -16,6 +16,7 @@ use crate::ledger::{Account, HoldKind, Ledger};
 use crate::leg::Operation;
 use crate::message::{Home, OperatorWord};
 use crate::money::Balance;
+use crate::planted;
 use crate::reason::Reason;
 
 /// A transaction this node has voted YES on: all that COMMIT needs (R3).
@@ -189,7 +190,9 @@ impl NodeState {
             .prepared
             .remove(&txn)
             .expect("only a prepared transaction is decided");
-        touched.push(NodeKey::Prepared(txn));
+        if !planted!(EndNotTold) {
+            touched.push(NodeKey::Prepared(txn));
+        }
         self.ledger.release(txn, &prepared.operations);
         if end.aborted.is_none() {
             self.apply_operations(&prepared.operations, touched);
@@ -327,7 +330,9 @@ impl Fold for NodeState {
                     "{txn} has ended and cannot be prepared again (R9)"
                 );
                 self.ledger.hold(*txn, operations, *hold);
-                if let Some(home) = home {
+                if let Some(home) = home
+                    && !planted!(OpenRequestForgotten)
+                {
                     self.requests.open(home, *txn);
                     touched.push(NodeKey::Request(home.request));
                 }
@@ -354,7 +359,9 @@ impl Fold for NodeState {
             }
             NodeRecord::Commit { txn } => {
                 self.end_prepared(*txn, &committed, touched);
-                self.remember(*txn, committed, touched);
+                if !planted!(OutcomeForgotten) {
+                    self.remember(*txn, committed, touched);
+                }
             }
             NodeRecord::CommitOnePhase {
                 txn,
@@ -468,18 +475,22 @@ impl Fold for NodeState {
         let prepared = self
             .prepared
             .iter()
+            .filter(|_| !planted!(PreparedNotKept))
             .map(|(txn, prepared)| NodeEntry::Prepared(*txn, prepared.clone()));
         let finished = self
             .finished
             .iter()
+            .filter(|_| !planted!(OutcomesNotKept))
             .map(|(txn, finished)| NodeEntry::Finished(*txn, finished.clone()));
         let requests = self
             .requests
             .entries()
+            .filter(|_| !planted!(RequestsNotKept))
             .map(|(id, entry)| NodeEntry::Request(*id, entry.clone()));
         let coordinators = self
             .coordinators
             .iter()
+            .filter(|_| !planted!(EpochsNotKept))
             .map(|(id, seen)| NodeEntry::Coordinator(*id, *seen));
         let settings = self.entry(&NodeKey::Settings).into_iter();
         Box::new(
@@ -518,7 +529,7 @@ impl Fold for NodeState {
         }
         state.requests.restored();
         let NodeState { prepared, ledger, .. } = &mut state;
-        for (txn, prepared) in prepared.iter() {
+        for (txn, prepared) in prepared.iter().filter(|_| !planted!(HoldsNotRetaken)) {
             let checked = ledger.check(&prepared.operations, prepared.opens, prepared.hold);
             checked.map_err(|refusal| format!("prepared {txn} cannot hold its accounts: {refusal}"))?;
             ledger.hold(*txn, &prepared.operations, prepared.hold);

@@ -25,6 +25,7 @@ use alloc::vec::Vec;
 pub use io::{Effect, End, Failure, Input, Resend, Timer};
 
 use crate::message::{Answer, Ask, Outcome};
+use crate::planted;
 
 /// How often all coordinators are tried in vain before a request that was never sent gives up.
 pub const ROUNDS_MAX: u32 = 5;
@@ -248,7 +249,7 @@ impl Request {
     fn marked_ask(&self) -> Ask {
         let mut ask = self.ask.clone();
         if let Ask::Submit { repeated, .. } = &mut ask {
-            *repeated |= self.sent;
+            *repeated |= self.sent && !planted!(RetryUnmarked);
         }
         ask
     }
@@ -263,7 +264,7 @@ impl Request {
             })
         });
         let failures = failures.collect();
-        let end = if self.sent {
+        let end = if self.sent && !planted!(LostAnswerIsFailure) {
             End::Unknown { failures }
         } else {
             End::NoCoordinator { failures }
