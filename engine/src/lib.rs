@@ -23,6 +23,7 @@ mod seal;
 mod sled;
 mod timers;
 mod turn;
+mod unsynced;
 mod volatile_disk;
 mod write_ahead;
 
@@ -38,5 +39,6 @@ pub use mem_disk::{Fate, MemDisk, MemFile, Pending};
 pub use open::{is_locked, open, open_on};
 pub use timers::{Mark, Timers};
 pub use turn::{Halt, Turn};
+pub use unsynced::{Durable, Leaks, Unsynced};
 pub use volatile_disk::{VolatileBytes, VolatileDisk, VolatileFile};
 pub use write_ahead::WriteAhead;

@@ -21,8 +21,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::append_file::{AppendFile, Bytes};
-use crate::dice::Dice;
 use crate::disk::{Disk, OsDisk};
+use crate::unsynced::Leaks;
 
 use inode::Inode;
 use names::Names;
@@ -52,27 +52,10 @@ struct Shared {
     leaks: Mutex<Leaks>,
 }
 
-/// When something becomes durable early.
-#[derive(Debug)]
-struct Leaks {
-    dice: Dice,
-    /// At one operation in so many; `None` for never.
-    one_in: Option<u64>,
-}
-
 impl VolatileDisk {
     /// The directory `dir`, which must exist. `seed` decides what becomes durable early.
     pub fn new(dir: &Path, seed: u64) -> VolatileDisk {
-        let mut dice = Dice::new(seed);
-        let habits = [None, Some(64), Some(8)];
-        let habit = usize::try_from(dice.below(3)).expect("an index");
-        VolatileDisk::with(
-            dir,
-            Leaks {
-                dice,
-                one_in: habits[habit],
-            },
-        )
+        VolatileDisk::with(dir, Leaks::new(seed))
     }
 
     fn with(dir: &Path, leaks: Leaks) -> VolatileDisk {
@@ -93,19 +76,19 @@ impl VolatileDisk {
 
     /// After an operation: perhaps a name becomes durable, perhaps some of `written`.
     fn leak(&self, written: Option<&Inode>) -> io::Result<()> {
-        let Some(mut dice) = self.chance() else {
+        let chance = self
+            .shared
+            .leaks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .chance();
+        let Some(mut dice) = chance else {
             return Ok(());
         };
         match written {
             Some(inode) if dice.one_in(2) => inode.leak(&mut dice),
             Some(_) | None => self.names().leak(&mut dice),
         }
-    }
-
-    fn chance(&self) -> Option<Dice> {
-        let mut leaks = self.shared.leaks.lock().unwrap_or_else(PoisonError::into_inner);
-        let one_in = leaks.one_in?;
-        leaks.dice.one_in(one_in).then(|| leaks.dice.fork())
     }
 }
 
@@ -158,7 +141,7 @@ impl Disk for VolatileDisk {
     }
 
     fn free_space(&self) -> io::Result<u64> {
-        let waiting = self.names().inodes().map(|inode| inode.pending()).sum();
+        let waiting = self.names().inodes().map(|inode| inode.waiting()).sum();
         Ok(self.shared.real.free_space()?.saturating_sub(waiting))
     }
 
@@ -204,16 +187,13 @@ mod tests {
     use std::mem;
 
     use super::*;
+    use crate::dice::Dice;
     use crate::disk::DiskFile;
 
     /// A disk of which nothing becomes durable early, and what a process that starts after this one's death finds.
     fn quiet() -> (tempfile::TempDir, VolatileDisk, OsDisk) {
         let dir = tempfile::tempdir().unwrap();
-        let leaks = Leaks {
-            dice: Dice::new(0),
-            one_in: None,
-        };
-        let disk = VolatileDisk::with(dir.path(), leaks);
+        let disk = VolatileDisk::with(dir.path(), Leaks::never());
         let found = OsDisk::new(dir.path());
         (dir, disk, found)
     }
@@ -340,22 +320,5 @@ mod tests {
             assert_eq!(found.read("a").unwrap(), b"onetwo");
         }
         assert_eq!(kinds.len(), 7 + 3, "{kinds:?}");
-    }
-
-    #[test]
-    fn some_seeds_leak_and_some_never_do() {
-        let leaks = |seed| {
-            let dir = tempfile::tempdir().unwrap();
-            let disk = VolatileDisk::new(dir.path(), seed);
-            let mut file = disk.create("a").unwrap();
-            for _ in 0..500 {
-                file.append(b"line").unwrap();
-            }
-            let leaked = OsDisk::new(dir.path()).exists("a").unwrap();
-            mem::forget(file);
-            leaked
-        };
-        let leaking = (0..30).filter(|&seed| leaks(seed)).count();
-        assert!((10..30).contains(&leaking), "{leaking} of 30 seeds leak");
     }
 }
