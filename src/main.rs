@@ -6,6 +6,7 @@ mod demo;
 mod exit;
 mod logging;
 mod output;
+mod power_cut;
 mod serve;
 mod up;
 

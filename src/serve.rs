@@ -7,6 +7,7 @@ use crate::cli::{Address, CoordinatorArgs, Locking, NodeArgs, ServerArgs};
 use crate::exit::Exit;
 use crate::logging;
 use crate::output::explain;
+use crate::power_cut;
 
 /// Runs `twopence node`.
 pub(crate) fn node(args: &NodeArgs) -> Exit {
@@ -20,7 +21,9 @@ pub(crate) fn node(args: &NodeArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    prepare(&args.server);
+    if let Err(why) = prepare(&args.server) {
+        return failed(&why, Exit::Other);
+    }
     let ended = node::run(node::Config {
         node: args.node_id,
         store: store(&args.server, Owner::Node(args.node_id)),
@@ -40,7 +43,9 @@ pub(crate) fn node(args: &NodeArgs) -> Exit {
 
 /// Runs `twopence coordinator`.
 pub(crate) fn coordinator(args: &CoordinatorArgs) -> Exit {
-    prepare(&args.server);
+    if let Err(why) = prepare(&args.server) {
+        return failed(&why, Exit::Other);
+    }
     let ended = coordinator::run(coordinator::Config {
         store: store(&args.server, Owner::Coordinator),
         listen: Address::new(&args.server.listen, args.port).to_string(),
@@ -61,11 +66,12 @@ pub(crate) fn coordinator(args: &CoordinatorArgs) -> Exit {
     }
 }
 
-fn prepare(args: &ServerArgs) {
+fn prepare(args: &ServerArgs) -> Result<(), String> {
     logging::start(args.log_level);
     if args.enable_failpoints {
         failpoint::enable();
     }
+    power_cut::prepare(args)
 }
 
 fn store(args: &ServerArgs, owner: Owner) -> StoreConfig {

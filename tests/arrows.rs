@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -42,6 +44,11 @@ impl Arrows {
             "reactor" | "verify" => below(&["engine", "protocol"]),
             "sim" => below(&["verify", "engine", "protocol", "faults"]),
             "model" => below(&["protocol"]),
+            "powercut" => Some(Arrows {
+                ours: &["engine"],
+                others: Some(&["rustix"]),
+                async_runtime: false,
+            }),
             "node" | "coordinator" => below(&["reactor", "engine", "protocol"]),
             "cluster" => below(&["client", "protocol"]),
             "web" => Some(Arrows {
@@ -61,6 +68,7 @@ impl Arrows {
                     "verify",
                     "sim",
                     "faults",
+                    "powercut",
                     "web",
                 ],
                 others: None,
@@ -165,7 +173,7 @@ fn members() -> Graph {
 
 /// Every package of Cargo.lock with all its dependencies, versions of one name taken together.
 fn lock() -> Graph {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap();
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap();
     let mut graph = Graph::new();
     for package in text.split("[[package]]").skip(1) {
         let name = package
@@ -197,6 +205,26 @@ fn dependencies_point_down() {
         "Cargo.lock is not read as it is written"
     );
     assert_eq!(violations(&members, &lock), [""; 0]);
+}
+
+/// Its functions would take the place of libc's in the program itself.
+#[test]
+fn the_library_that_plays_power_cuts_is_linked_into_nothing() {
+    for package in ["src", "benches/src", "sim/src", "cluster/src"] {
+        let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(package)];
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            } else if path.exists() {
+                let text = fs::read_to_string(&path).unwrap();
+                assert!(
+                    !text.contains("powercut::") && !text.contains("extern crate"),
+                    "{} must not name it",
+                    path.display()
+                );
+            }
+        }
+    }
 }
 
 #[test]

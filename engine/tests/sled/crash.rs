@@ -15,7 +15,7 @@ use protocol::fold::{Fold, Seq};
 use crate::toy::{Random, Toy, copy_folder, open, records, state_after, step};
 
 const DIR: &str = "TWOPENCE_SLED_CRASH_DIR";
-const FAILPOINT: &str = "TWOPENCE_SLED_CRASH_AT";
+pub(crate) const FAILPOINT: &str = "TWOPENCE_SLED_CRASH_AT";
 const STEPS: &str = "TWOPENCE_SLED_CRASH_STEPS";
 
 /// Not a test by itself: what the started processes do. Says `synced <step>` after every sync.
@@ -43,7 +43,8 @@ fn child() {
     }
 }
 
-fn start(command: &mut Command, dir: &Path) -> Child {
+/// Starts the child on the store in `dir`.
+pub(crate) fn start(command: &mut Command, dir: &Path) -> Child {
     let command = command
         .args(["--exact", "crash::child", "--nocapture"])
         .env(DIR, dir);
@@ -63,17 +64,17 @@ pub(crate) fn child_command(mut wrapper: Command, dir: &Path, steps: u64) -> Com
     wrapper
 }
 
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     env::current_exe().unwrap()
 }
 
 /// The sequence number that a line of the child acknowledges. The first one shares its line with the test's name.
-fn acknowledged(line: &str) -> Option<Seq> {
+pub(crate) fn acknowledged(line: &str) -> Option<Seq> {
     line.split_once("synced ")?.1.trim().parse().ok()
 }
 
 /// Opens the store and checks that it holds a state between whole steps, at or behind `synced`. Returns its steps.
-fn expect_whole_steps(dir: &Path, synced: Seq) -> u64 {
+pub(crate) fn expect_whole_steps(dir: &Path, synced: Seq) -> u64 {
     let found = open(dir).unwrap().state;
     let steps = (0..)
         .find(|steps| state_after(*steps).seq() >= found.seq())

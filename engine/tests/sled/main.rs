@@ -5,5 +5,6 @@
 mod crash;
 mod damage;
 mod keeps;
+mod power_cut;
 mod toy;
 mod trace;

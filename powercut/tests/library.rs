@@ -1,0 +1,158 @@
+//! A process under the library: what it sees, and what is left when it is killed.
+//!
+//! The processes that die here are this test binary, started again under the library.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::env;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+const STORY: &str = "TWOPENCE_POWER_CUT_STORY";
+const DIR: &str = "TWOPENCE_POWER_CUT_DIR";
+const SEED: &str = "TWOPENCE_POWER_CUT_SEED";
+
+/// A seed that never lets anything become durable early, and one that often does.
+const STRICT: u64 = 3;
+const LEAKY: u64 = 0;
+
+/// Runs `child` in a process of its own, which may use the directory `dir`.
+fn run(story: &str, dir: &Path, seed: u64) -> ExitStatus {
+    let library = env::current_exe().unwrap().with_file_name("libpowercut.so");
+    assert!(library.exists(), "{} is built with this test", library.display());
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "child"]);
+    command.env("LD_PRELOAD", library).env(STORY, story);
+    command
+        .env(DIR, fs::canonicalize(dir).unwrap())
+        .env(SEED, seed.to_string());
+    command.stdout(std::process::Stdio::null()).status().unwrap()
+}
+
+/// Not a test by itself: what the started processes do.
+#[test]
+fn child() {
+    let Ok(story) = env::var(STORY) else {
+        return;
+    };
+    let dir = PathBuf::from(env::var(DIR).unwrap());
+    let path = dir.join("file");
+    match story.as_str() {
+        "reads" => {
+            write_both_ways(&path);
+            let mut file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            file.set_len(4).unwrap();
+            file.write_all_at(b"end", 6).unwrap();
+            assert_eq!(file.metadata().unwrap().len(), 9);
+            assert_eq!(fs::metadata(&path).unwrap().len(), 9);
+            assert_eq!(fs::read(&path).unwrap(), b"onet\0\0end");
+            let mut part = [0; 4];
+            file.read_exact_at(&mut part, 3).unwrap();
+            assert_eq!(&part, b"t\0\0e");
+            let mut rest = Vec::new();
+            file.read_to_end(&mut rest).unwrap();
+            assert_eq!(rest, b"onet\0\0end");
+            assert_eq!(file.read(&mut part).unwrap(), 0);
+            let mut appending = OpenOptions::new().append(true).open(&path).unwrap();
+            appending.write_all(b"!").unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"onet\0\0end!");
+        }
+        "killed" => {
+            write_both_ways(&path);
+            die();
+        }
+        "killed with a lock" => {
+            let file = write_both_ways(&path);
+            file.try_lock().unwrap();
+            drop(file);
+            File::open(&path).unwrap().try_lock().unwrap(); // The library keeps no lock.
+            die();
+        }
+        "synced" => {
+            let file = write_both_ways(&path);
+            drop(file);
+            fs::rename(&path, dir.join("renamed")).unwrap();
+            // Through any descriptor of that file, also one that cannot write.
+            File::open(dir.join("renamed")).unwrap().sync_all().unwrap();
+            die();
+        }
+        "beside" => {
+            let beside = dir.with_extension("beside");
+            fs::write(beside, "all of it").unwrap();
+            die();
+        }
+        "often" => {
+            let file = File::create(&path).unwrap();
+            for number in 0..400_u64 {
+                file.write_all_at(&[b'x'; 10], number * 10).unwrap();
+            }
+            die();
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// "one", synced, and "two" behind it, not synced.
+fn write_both_ways(path: &Path) -> File {
+    let mut file = File::create(path).unwrap();
+    file.write_all(b"one").unwrap();
+    file.sync_data().unwrap();
+    file.write_all(b"two").unwrap();
+    assert_eq!(fs::read(path).unwrap(), b"onetwo");
+    file
+}
+
+fn die() -> ! {
+    let pid = std::process::id().to_string();
+    Command::new("kill").args(["-9", &pid]).status().unwrap();
+    unreachable!("killed")
+}
+
+fn file_after(story: &str, seed: u64) -> Option<Vec<u8>> {
+    let dir = tempfile::tempdir().unwrap();
+    let status = run(story, dir.path(), seed);
+    assert_eq!(status.signal(), Some(9), "{story}: {status}");
+    fs::read(dir.path().join("file")).ok()
+}
+
+#[test]
+fn the_process_sees_all_that_it_wrote_and_leaves_it_when_it_ends_by_itself() {
+    for seed in [STRICT, LEAKY] {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(run("reads", dir.path(), seed).success());
+        assert_eq!(fs::read(dir.path().join("file")).unwrap(), b"onet\0\0end!");
+    }
+}
+
+#[test]
+fn what_was_not_synced_dies_with_the_process() {
+    assert_eq!(file_after("killed", STRICT).unwrap(), b"one");
+    assert_eq!(file_after("killed with a lock", STRICT).unwrap(), b"one");
+}
+
+#[test]
+fn a_sync_covers_the_file_whatever_it_is_called_and_however_it_was_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(run("synced", dir.path(), STRICT).signal(), Some(9));
+    assert_eq!(fs::read(dir.path().join("renamed")).unwrap(), b"onetwo");
+}
+
+#[test]
+fn other_directories_are_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let inner = dir.path().join("data");
+    fs::create_dir(&inner).unwrap();
+    assert_eq!(run("beside", &inner, STRICT).signal(), Some(9));
+    assert_eq!(fs::read(inner.with_extension("beside")).unwrap(), b"all of it");
+}
+
+#[test]
+fn some_of_it_may_be_durable_early() {
+    let len = |seed| file_after("often", seed).unwrap().len();
+    assert_eq!(len(STRICT), 0);
+    assert!((1..4000).contains(&len(LEAKY)), "{} bytes", len(LEAKY));
+}
