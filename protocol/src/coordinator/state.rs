@@ -129,6 +129,11 @@ impl CoordinatorState {
         &self.open
     }
 
+    /// The nodes met so far.
+    pub fn nodes(&self) -> &BTreeMap<NodeId, NodeSeen> {
+        &self.nodes
+    }
+
     /// One node; all empty if it was never met.
     pub fn node(&self, node: NodeId) -> NodeSeen {
         self.nodes.get(&node).copied().unwrap_or_default()

@@ -151,6 +151,11 @@ impl NodeState {
         self.finished.get(txn)
     }
 
+    /// Every transaction whose end is still kept, in id order.
+    pub fn ended(&self) -> &BTreeMap<TxnId, Finished> {
+        &self.finished
+    }
+
     /// Finished transactions whose forced outcome still waits for the truth.
     pub fn awaiting_truth(&self) -> impl Iterator<Item = TxnId> {
         self.finished

@@ -1,0 +1,90 @@
+//! Whether each request happened at most once (V5).
+
+use std::collections::BTreeMap;
+
+use protocol::id::{NodeId, RequestId, TxnId};
+use protocol::leg::BodyDigest;
+use protocol::message::OperatorWord;
+
+use crate::decided::{Cluster, Decided};
+use crate::findings::{At, Findings, Store, Why};
+use crate::report::Invariant;
+
+/// A transaction that happened for a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) txn: TxnId,
+    home: NodeId,
+    digest: BodyDigest,
+}
+
+/// Every request that happened, and by which transactions.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    by_request: BTreeMap<RequestId, Vec<Run>>,
+}
+
+impl Runs {
+    /// What homes, logs and coordinators tell together.
+    pub(crate) fn of(cluster: &Cluster<'_>, decided: &Decided) -> Runs {
+        let mut runs = Runs::default();
+        for (&node, its) in &cluster.nodes {
+            for (request, attempt) in its.book.requests.iter() {
+                let committed = attempt
+                    .ended
+                    .is_some_and(|(word, _)| word == OperatorWord::Commit);
+                if committed || decided.happened(attempt.txn) {
+                    runs.add(request, attempt.txn, node, attempt.digest);
+                }
+            }
+            for (txn, story) in its.stories.iter() {
+                if let Some(home) = story.home.filter(|_| decided.happened(txn)) {
+                    runs.add(home.request, txn, node, home.digest);
+                }
+            }
+        }
+        for coordinator in cluster.coordinators.values() {
+            for (&txn, decision) in &coordinator.decisions {
+                if let (Some(request), Some(order)) = (decision.request, decision.order)
+                    && decided.happened(txn)
+                {
+                    runs.add(request, txn, order.home(), order.digest());
+                }
+            }
+        }
+        runs
+    }
+
+    /// The transactions that happened for one request: none or one.
+    pub(crate) fn of_request(&self, request: &RequestId) -> &[Run] {
+        self.by_request.get(request).map_or(&[], Vec::as_slice)
+    }
+
+    fn add(&mut self, request: RequestId, txn: TxnId, home: NodeId, digest: BodyDigest) {
+        let runs = self.by_request.entry(request).or_default();
+        if runs.iter().all(|run| run.txn != txn) {
+            runs.push(Run { txn, home, digest });
+        }
+    }
+
+    /// Reports every request that happened twice.
+    pub(crate) fn check(&self, cluster: &Cluster<'_>, findings: &mut Findings) {
+        for (&request, runs) in &self.by_request {
+            let Some((first, others)) = runs.split_first() else {
+                continue;
+            };
+            for other in others {
+                let home = cluster.nodes.get(&first.home);
+                if first.home != other.home && first.digest != other.digest {
+                    findings.unchecked(Invariant::V5, Why::Reused(request));
+                } else if home.is_some_and(|home| home.book.requests.has_forgotten) {
+                    findings.unchecked(Invariant::V5, Why::BeyondWindow(first.home));
+                } else {
+                    let at = At::store(Store::Node(first.home)).txn(other.txn);
+                    let expected = format_args!("request {request} happens once, as {}", first.txn);
+                    findings.violation(Invariant::V5, at, expected, format_args!("and as {}", other.txn));
+                }
+            }
+        }
+    }
+}
