@@ -257,6 +257,10 @@ impl<'c, 'a> Case<'c, 'a> {
         }
         let found = match coordinator.word(self.txn) {
             CoordinatorWord::Commit => return,
+            // It may have been alone, and its START lost: then only the node knew of it.
+            CoordinatorWord::Abort if self.participants.is_empty() => {
+                return findings.unchecked(Invariant::V3, Why::OnlyTheEnd(node));
+            }
             CoordinatorWord::Unknown => {
                 return findings.unchecked(Invariant::V3, Why::CoordinatorForgot(coordinator.id));
             }

@@ -81,6 +81,8 @@ pub(crate) enum Why {
     NoHistory(NodeId),
     /// The operations of a forced transaction are not known any more.
     NoOperations(NodeId),
+    /// The node keeps how a transaction ended, but no longer what it was.
+    OnlyTheEnd(NodeId),
     /// The home no longer remembers all of its finished requests.
     BeyondWindow(NodeId),
     /// The request id was used with another body, at another home.
@@ -111,6 +113,10 @@ impl fmt::Display for Why {
             Why::NoOperations(node) => write!(
                 f,
                 "an operator forced an outcome at {node}, whose log no longer says what it was about"
+            ),
+            Why::OnlyTheEnd(node) => write!(
+                f,
+                "{node} keeps that they committed, but not whether others took part, and their coordinator has no record"
             ),
             Why::BeyondWindow(node) => write!(
                 f,

@@ -1,16 +1,20 @@
-//! Random worlds: transfers, repeats, crashes, cuts, late timers and duplicates in any order. In the end everything heals,
-//! and the accounts must hold exactly what clients were told, no more and no less.
+//! Random worlds: transfers, repeats, crashes, cuts, late timers and duplicates in any order. Now and then, and in the end,
+//! when everything has healed, the logs are looked at from outside: they must agree with each other, and the accounts
+//! must hold exactly what clients were told, no more and no less.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use protocol::coordinator::CoordinatorTimer;
-use protocol::id::{Place, RequestId, TxnId};
+use protocol::effects::Machine;
+use protocol::id::{Place, RequestId};
 use protocol::ledger::HoldKind;
 use protocol::leg::{Leg, Order};
 use protocol::message::{Answer, Ask, AuditVerdict, Call, Outcome, ToNode};
 use protocol::money::Amount;
 use protocol::participant::ParticipantTimer;
+use verify::{Claims, Told, Word};
 
+use crate::oracle;
 use crate::world::{World, node_id};
 
 const NODES: usize = 3;
@@ -71,6 +75,27 @@ struct Run {
     /// Calls whose connection the client gave up when it turned to another coordinator.
     abandoned: BTreeSet<u64>,
     exact_audits: usize,
+    /// What clients were told, for the oracle.
+    claims: Claims,
+    /// Promises in doubt, whenever somebody looked.
+    in_doubt: usize,
+}
+
+fn told(index: usize, order: &Order, outcome: &Outcome, is_final: bool) -> Told {
+    let word = match outcome {
+        Outcome::Committed { txn } => Word::Committed(*txn),
+        Outcome::Aborted { txn, .. } => Word::Aborted { txn: *txn, is_final },
+        Outcome::Unknown { .. } | Outcome::Reused | Outcome::Rejected { .. } => Word::Unknown,
+    };
+    Told {
+        request: request_id(index),
+        order: order.clone(),
+        word,
+    }
+}
+
+fn request_id(index: usize) -> RequestId {
+    RequestId(u128::try_from(index).unwrap() + 1)
 }
 
 fn place(node: usize, account: usize) -> Place {
@@ -93,6 +118,8 @@ impl Run {
             calls: 0,
             abandoned: BTreeSet::new(),
             exact_audits: 0,
+            claims: Claims::default(),
+            in_doubt: 0,
         };
         for node in 0..NODES {
             for account in 0..2 {
@@ -122,7 +149,7 @@ impl Run {
         }
         let request = &mut self.requests[index];
         let ask = Ask::Submit {
-            request: RequestId(u128::try_from(index).unwrap() + 1),
+            request: request_id(index),
             repeated: request.sent,
             order: request.order.clone(),
         };
@@ -149,6 +176,10 @@ impl Run {
                 Answer::Outcome(outcome @ (Outcome::Committed { .. } | Outcome::Aborted { .. })) => {
                     let index = usize::try_from(client).unwrap();
                     if !self.abandoned.contains(&reply.id) {
+                        let is_final = self.requests[index].first_call != reply.id;
+                        self.claims
+                            .told
+                            .push(told(index, &self.requests[index].order, &outcome, is_final));
                         self.told(index, outcome);
                     }
                 }
@@ -288,6 +319,16 @@ impl Run {
             }
         }
         self.listen();
+        if self.choices.percent(1) {
+            self.look();
+        }
+    }
+
+    /// Were the power cut everywhere now, all would be well.
+    fn look(&mut self) {
+        let choices = &mut self.choices;
+        let images = oracle::images(&self.world, |most| choices.below(most + 1));
+        self.in_doubt += oracle::check(&images, &self.claims).in_doubt.len();
     }
 
     /// A message arrives a second time, behind the others.
@@ -331,51 +372,13 @@ impl Run {
     }
 
     fn check(&mut self) {
-        let mut expected: BTreeMap<Place, i64> = BTreeMap::new();
-        for Request { order, told, .. } in &self.requests {
-            if matches!(told, Some(Outcome::Committed { .. })) {
-                for leg in order.legs().iter().filter(|leg| !leg.place.account.is_world()) {
-                    *expected.entry(leg.place.clone()).or_default() += leg.delta.get();
-                }
-            }
-        }
-        let mut ends: BTreeMap<TxnId, Vec<(usize, bool)>> = BTreeMap::new();
-        for n in 0..NODES {
-            use protocol::effects::Machine;
-            use protocol::participant::NodeRecord;
-            let state = self.world.nodes[n].machine.as_ref().unwrap().state();
+        let images = oracle::images(&self.world, |most| most);
+        self.claims.settled = true;
+        self.claims.complete = true;
+        oracle::check(&images, &self.claims);
+        for (n, process) in self.world.nodes.iter().enumerate() {
+            let state = process.machine.as_ref().unwrap().state();
             assert!(!state.ledger().any_held(), "{} still holds accounts", node_id(n));
-            for account in 0..2 {
-                let place = place(n, account);
-                let found = state.ledger().account(&place.account).unwrap().balance;
-                assert_eq!(found, expected[&place], "{place}");
-            }
-            for (_, record) in &self.world.nodes[n].records {
-                match record {
-                    NodeRecord::Commit { txn } | NodeRecord::CommitOnePhase { txn, .. } => {
-                        ends.entry(*txn).or_default().push((n, true));
-                    }
-                    NodeRecord::Abort { txn, .. } | NodeRecord::PrepareFailed { txn, .. } => {
-                        ends.entry(*txn).or_default().push((n, false));
-                    }
-                    NodeRecord::AdoptBalances { .. }
-                    | NodeRecord::Coordinator { .. }
-                    | NodeRecord::PrepareOk { .. }
-                    | NodeRecord::Mark { .. }
-                    | NodeRecord::Proved { .. }
-                    | NodeRecord::AcceptLog { .. }
-                    | NodeRecord::Quarantine { .. }
-                    | NodeRecord::Resolve { .. }
-                    | NodeRecord::Truth { .. }
-                    | NodeRecord::RequestWindow { .. } => {}
-                }
-            }
-        }
-        for (txn, ends) in ends {
-            assert!(
-                ends.iter().all(|(_, committed)| *committed == ends[0].1),
-                "{txn} ended differently: {ends:?}"
-            );
         }
         self.calls += 1;
         self.world.call(
@@ -393,8 +396,8 @@ impl Run {
     }
 }
 
-/// What one seed came to: transfers committed, audits exact while things went wrong.
-fn run(seed: u64, events: usize) -> (usize, usize) {
+/// What one seed came to: transfers committed, audits exact while things went wrong, promises found in doubt.
+fn run(seed: u64, events: usize) -> [usize; 3] {
     let mut run = Run::new(seed);
     let funded = run.requests.len();
     for _ in 0..events {
@@ -404,10 +407,11 @@ fn run(seed: u64, events: usize) -> (usize, usize) {
     run.finish();
     run.check();
     let committed = |request: &&Request| matches!(request.told, Some(Outcome::Committed { .. }));
-    (run.requests[funded..].iter().filter(committed).count(), audits)
+    let committed = run.requests[funded..].iter().filter(committed).count();
+    [committed, audits, run.in_doubt]
 }
 
-fn run_and_explain(seed: u64, events: usize) -> (usize, usize) {
+fn run_and_explain(seed: u64, events: usize) -> [usize; 3] {
     std::panic::catch_unwind(|| run(seed, events))
         .unwrap_or_else(|_| panic!("seed {seed} with {events} events"))
 }
@@ -418,16 +422,24 @@ fn whatever_happens_the_accounts_hold_what_clients_were_told() {
         .ok()
         .map_or(600, |seeds| seeds.parse().unwrap());
     let from: u64 = std::env::var("SEED").ok().map_or(1, |seed| seed.parse().unwrap());
-    let (mut committed, mut audits) = (0, 0);
+    let mut sums = [0; 3];
     for seed in from..from + seeds {
-        let (c, a) = run_and_explain(seed, 300);
-        committed += c;
-        audits += a;
+        for (sum, more) in sums.iter_mut().zip(run_and_explain(seed, 300)) {
+            *sum += more;
+        }
     }
-    println!("{seeds} seeds, {committed} transfers committed, {audits} audits exact under way");
+    let [committed, audits, in_doubt] = sums;
+    println!(
+        "{seeds} seeds, {committed} transfers committed, {audits} audits exact under way, {in_doubt} promises looked at in \
+         doubt"
+    );
     let seeds = usize::try_from(seeds).unwrap();
     assert!(
         committed > seeds * 3,
         "only {committed} transfers committed: the test does not test much"
+    );
+    assert!(
+        in_doubt > seeds / 2,
+        "only {in_doubt} promises were seen in doubt"
     );
 }

@@ -157,7 +157,11 @@ pub(crate) fn node_id(index: usize) -> NodeId {
     format!("N{}", index + 1).parse().unwrap()
 }
 
-fn coordinator_store(index: usize) -> StoreId {
+pub(crate) fn node_store(index: usize) -> StoreId {
+    StoreId(100 + u64::try_from(index).unwrap())
+}
+
+pub(crate) fn coordinator_store(index: usize) -> StoreId {
     StoreId(0xc + u64::try_from(index).unwrap())
 }
 
@@ -208,7 +212,7 @@ impl World {
         }
         let config = ParticipantConfig {
             node: node_id(n),
-            store: StoreId(100 + u64::try_from(n).unwrap()),
+            store: node_store(n),
             store_kind: "memory".to_owned(),
             hold: self.hold,
             request_window: REQUEST_WINDOW,
