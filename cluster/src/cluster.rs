@@ -26,6 +26,8 @@ pub struct Cluster {
     config: ClusterConfig,
     processes: BTreeMap<Target, Process>,
     ports: BTreeMap<Target, u16>,
+    /// Starts of processes so far.
+    starts: u64,
     /// Keeps free ports ours.
     _reserved: Option<FreePorts>,
 }
@@ -93,6 +95,7 @@ impl Cluster {
             config,
             processes,
             ports,
+            starts: 0,
             _reserved: reserved,
         })
     }
@@ -208,11 +211,21 @@ impl Cluster {
     /// # Errors
     /// If it runs already or cannot be started.
     pub fn launch(&mut self, target: Target, failpoints: &[&str]) -> Result<(), Error> {
-        let more: Vec<String> = failpoints
+        let mut more: Vec<String> = failpoints
             .iter()
             .flat_map(|point| ["--failpoint".to_owned(), (*point).to_owned()])
             .collect();
+        if let Some(seed) = self.config.power_cut {
+            let seed = seed.wrapping_add(self.starts);
+            more.extend(["--power-cut".to_owned(), seed.to_string()]);
+        }
+        self.starts += 1;
         self.process_mut(target).start(&more)
+    }
+
+    /// Whether kill -9 is a power cut for processes that are started from now on: [`ClusterConfig::power_cut`].
+    pub fn set_power_cut(&mut self, seed: Option<u64>) {
+        self.config.power_cut = seed;
     }
 
     /// Stops a process if it runs, starts it again and waits until it works.
@@ -241,9 +254,10 @@ impl Cluster {
     /// As [`Cluster::start`].
     pub fn start_all(&mut self) -> Result<(), Error> {
         // The coordinator last: it would only find out that nobody is there yet.
-        for process in self.processes.values_mut().rev() {
+        for target in self.targets().into_iter().rev() {
+            let process = self.process_mut(target);
             if process.poll().is_some() || process.pid().is_none() {
-                process.start(&[])?;
+                self.launch(target, &[])?;
             }
         }
         self.wait_until_ready(&self.targets())

@@ -26,6 +26,8 @@ pub struct ClusterConfig {
     pub ports: Ports,
     /// Whether failpoints can be armed in the processes.
     pub enable_failpoints: bool,
+    /// Whether kill -9 of a process is a power cut. Every start gets a seed of its own, counted from this one.
+    pub power_cut: Option<u64>,
     /// Where their log lines go.
     pub log: Log,
     /// Passed on as `--log-level`.
@@ -56,6 +58,7 @@ impl ClusterConfig {
             cluster: "local".parse().expect("a good cluster name"),
             ports: Ports::Free,
             enable_failpoints: true,
+            power_cut: None,
             log: Log::Kept,
             log_level: "info".to_owned(),
             prepare_timeout_ms: 2000,

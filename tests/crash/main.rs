@@ -1,4 +1,5 @@
-//! kill -9 of real processes at every named point, with transfers running.
+//! kill -9 of real processes at every named point, with transfers running: once as it is, and once as a power cut, which
+//! takes everything with it that was not synced.
 //!
 //! After each crash and restart: every transfer that was acknowledged is there on both sides and happened once, none
 //! that was aborted left a trace, a client without an answer learns the outcome by its request id, the audit is exact,
