@@ -123,9 +123,7 @@ pub(crate) fn run(case: &Case) {
         "{}: a process did not stop cleanly: {failed:?}",
         case.name
     );
-    if case.store == "json" {
-        logs::check(dir.path(), &sent);
-    }
+    logs::check(dir.path(), &sent);
 }
 
 /// Ends the load also when the case fails.

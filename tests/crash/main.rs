@@ -3,8 +3,8 @@
 //!
 //! After each crash and restart: every transfer that was acknowledged is there on both sides and happened once, none
 //! that was aborted left a trace, a client without an answer learns the outcome by its request id, the audit is exact,
-//! nothing stays in doubt, and (json) the logs of all nodes agree about every transaction. The ids in the comments are
-//! those of `ARCHITECTURE.md`.
+//! nothing stays in doubt, and the stopped cluster's stores, read from outside, agree about every transaction. The ids in
+//! the comments are those of `ARCHITECTURE.md`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bank;

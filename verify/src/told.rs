@@ -110,10 +110,8 @@ impl Stores<'_, '_> {
         {
             let at = At::store(Store::Coordinator(txn.coordinator)).txn(txn);
             match coordinator.word(txn) {
-                CoordinatorWord::Commit => {}
-                CoordinatorWord::Unknown => {
-                    findings.unchecked(Invariant::V4, Why::CoordinatorForgot(txn.coordinator));
-                }
+                // It forgets only what everyone has.
+                CoordinatorWord::Commit | CoordinatorWord::Unknown => {}
                 CoordinatorWord::Abort | CoordinatorWord::Undecided if coordinator.has_lost => {}
                 word @ (CoordinatorWord::Abort | CoordinatorWord::Undecided) => {
                     findings.violation(
@@ -177,7 +175,18 @@ impl Stores<'_, '_> {
                     "prepared, and committed nowhere",
                 ),
             },
-            Standing::Forgotten => findings.unchecked(Invariant::V4, Why::NodeForgot(node)),
+            Standing::Forgotten => {
+                // A home remembers how a request ended for longer than how its transaction did.
+                let attempt = its
+                    .book
+                    .requests
+                    .get(&request)
+                    .filter(|attempt| attempt.txn == txn);
+                let committed = attempt.and_then(|attempt| attempt.ended).map(|(word, _)| word);
+                if committed != Some(OperatorWord::Commit) {
+                    findings.unchecked(Invariant::V4, Why::NodeForgot(node));
+                }
+            }
             Standing::Unheard if self.is_given_up(node, txn) => {}
             Standing::Unheard => findings.violation(Invariant::V4, at, told, "no trace of it"),
         }
