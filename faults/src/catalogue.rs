@@ -1,4 +1,7 @@
 //! The catalogue: every fault, its id and what it is, in the order of `ARCHITECTURE.md`'s rules.
+//!
+//! A fault that nothing fires says here why. The table takes that reason, and refuses it once something does fire the
+//! fault.
 
 /// One fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,10 +10,12 @@ pub struct Fault {
     pub id: &'static str,
     /// What happens.
     pub what: &'static str,
+    /// Why nothing fires it, if nothing does.
+    pub gap: Option<&'static str>,
 }
 
 const fn fault(id: &'static str, what: &'static str) -> Fault {
-    Fault { id, what }
+    Fault { id, what, gap: None }
 }
 
 /// Every fault. N: a node dies; K: checkpoints; C: a coordinator dies; W: the network; D: the disk; P: processes, identities
@@ -146,4 +151,22 @@ pub const CATALOGUE: &[Fault] = &[
 /// The fault with that id.
 pub fn find(id: &str) -> Option<&'static Fault> {
     CATALOGUE.iter().find(|fault| fault.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_there_once() {
+        for (at, fault) in CATALOGUE.iter().enumerate() {
+            assert_eq!(
+                find(fault.id),
+                Some(&CATALOGUE[at]),
+                "{} is there twice",
+                fault.id
+            );
+        }
+        assert_eq!(find("N0"), None);
+    }
 }
