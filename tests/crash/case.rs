@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use client::{AuditVerdict, BalanceAnswer, Client, Target};
 use cluster::{Cluster, ClusterConfig};
+use faults::fired;
 
 use crate::{bank, logs};
 
@@ -31,13 +32,17 @@ pub(crate) enum Victim {
 
 /// One crash.
 pub(crate) struct Case {
+    /// Begins with the fault's id in lower case.
     name: String,
     victim: Victim,
     point: String,
     action: String,
     store: String,
     short_segments: bool,
-    recovery: Vec<String>,
+    /// Faults that it also is.
+    also: Vec<&'static str>,
+    /// The fault that dying again while recovering is, and the points where it does.
+    recovery: Option<(&'static str, Vec<String>)>,
 }
 
 impl Case {
@@ -54,7 +59,8 @@ impl Case {
             action: action.to_owned(),
             store: store.to_owned(),
             short_segments: false,
-            recovery: Vec::new(),
+            also: Vec::new(),
+            recovery: None,
         }
     }
 
@@ -65,10 +71,27 @@ impl Case {
         self
     }
 
-    /// The restarts after the crash die at these points, one after the other.
-    pub(crate) fn recovery_killed_at<const N: usize>(mut self, points: [&str; N]) -> Case {
-        self.recovery = points.map(str::to_owned).to_vec();
+    /// It is fault `id`, too.
+    pub(crate) fn also(mut self, id: &'static str) -> Case {
+        self.also.push(id);
         self
+    }
+
+    /// The restarts after the crash die at these points, one after the other, which is fault `id`.
+    pub(crate) fn recovery_killed_at<const N: usize>(mut self, id: &'static str, points: [&str; N]) -> Case {
+        self.recovery = Some((id, points.map(str::to_owned).to_vec()));
+        self
+    }
+
+    /// The faults that its first death is.
+    fn faults(&self) -> impl Iterator<Item = String> {
+        let id = self.name.split('_').next().expect("a name has a first word");
+        let id = match id.strip_prefix('k') {
+            // Each step of a checkpoint is a place for the one fault of dying there.
+            Some(_step) => "K-a".to_owned(),
+            None => id.to_uppercase(),
+        };
+        std::iter::once(id).chain(self.also.iter().map(|&id| id.to_owned()))
     }
 }
 
@@ -146,14 +169,36 @@ fn crash(case: &Case, cluster: &mut Cluster, client: &mut Client, victim: Target
         )
     });
     assert!(!exit.status.success(), "{}: it died, it did not stop", case.name);
-    for point in &case.recovery {
+    died_at(case, cluster, victim, &case.point);
+    for id in case.faults() {
+        fired(&id);
+    }
+    for (id, point) in case
+        .recovery
+        .iter()
+        .flat_map(|(id, points)| points.iter().map(move |point| (id, point)))
+    {
         cluster.launch(victim, &[point]).unwrap();
         let exit = cluster.wait_exit(victim, PATIENCE);
         exit.unwrap_or_else(|error| panic!("{}: {point} was never reached: {error}", case.name));
+        let (name, _) = point.split_once('=').expect("a point and what it does");
+        died_at(case, cluster, victim, name);
+        fired(id);
     }
     cluster
         .restart(victim)
         .unwrap_or_else(|error| panic!("{}: cannot restart: {error}", case.name));
+}
+
+/// Its own last words say where it died, so that no other death is taken for this one.
+fn died_at(case: &Case, cluster: &Cluster, victim: Target, point: &str) {
+    let acted = format!("failpoint {point} acts");
+    let lines = cluster.log_lines(victim);
+    assert!(
+        lines.iter().any(|line| line.contains(&acted)),
+        "{}: it did not die at {point}: {lines:?}",
+        case.name
+    );
 }
 
 fn check(case: &Case, cluster: &Cluster, client: &mut Client, sent: &[bank::Sent]) {

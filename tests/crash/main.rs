@@ -78,7 +78,8 @@ macro_rules! torn {
     ($($name:ident: $victim:ident $action:literal;)+) => {
         $(#[test]
         fn $name() {
-            run(&Case::with(stringify!($name), Victim::$victim, concat!("torn.", $action), "torn:25@2", "json"));
+            let point = concat!("torn.", $action);
+            run(&Case::with(stringify!($name), Victim::$victim, point, "torn:25@2", "json").also("D1"));
         })+
     };
 }
@@ -105,7 +106,8 @@ macro_rules! checkpoint {
 
             #[test]
             fn coordinator() {
-                run(&Case::kill(stringify!($name), Victim::Coordinator, $point, "json").with_short_segments());
+                let case = Case::kill(stringify!($name), Victim::Coordinator, $point, "json").with_short_segments();
+                run(&case.also("C11"));
             }
         })+
     };
@@ -129,13 +131,14 @@ checkpoint! {
 #[test]
 fn c12_sync_of_a_decision_fails() {
     for store in ["json", "sled"] {
-        run(&Case::with(
+        let case = Case::with(
             "c12_sync_fails",
             Victim::Coordinator,
             "sync",
             "error:eio@5",
             store,
-        ));
+        );
+        run(&case.also("D11"));
     }
 }
 
@@ -166,39 +169,33 @@ fn c12_no_space_for_a_decision() {
 /// N13: recovery itself is killed three times in a row, each time one record later.
 #[test]
 fn n13_killed_while_recovering() {
-    run(
-        &Case::kill("n13_recovering", Victim::Node, "sent.vote", "json").recovery_killed_at([
-            "recovery.record=kill",
-            "recovery.record=kill@2",
-            "recovery.copied=kill",
-        ]),
-    );
-    run(&Case::kill(
-        "n13_recovering_coordinator",
-        Victim::Coordinator,
-        "synced.COMMIT",
-        "json",
-    )
-    .recovery_killed_at([
+    let points = [
         "recovery.record=kill",
         "recovery.record=kill@2",
         "recovery.copied=kill",
-    ]));
+    ];
+    let node = Case::kill("n6_then_recovering", Victim::Node, "sent.vote", "json");
+    run(&node.recovery_killed_at("N13", points));
+    let coordinator = Case::kill("c6_then_recovering", Victim::Coordinator, "synced.COMMIT", "json");
+    run(&coordinator.recovery_killed_at("C14", points));
 }
 
 /// C14: a coordinator that dies in each of several lives, at once after its new epoch is on disk.
 #[test]
 fn c14_crash_loop() {
+    let points = [
+        "appended.EPOCH=kill",
+        "synced.EPOCH=kill",
+        "sent.join=kill",
+        "received.welcome=kill",
+    ];
     for store in ["json", "sled"] {
-        run(
-            &Case::kill("c14_crash_loop", Victim::Coordinator, "appended.COMMIT", store).recovery_killed_at(
-                [
-                    "appended.EPOCH=kill",
-                    "synced.EPOCH=kill",
-                    "sent.join=kill",
-                    "received.welcome=kill",
-                ],
-            ),
+        let case = Case::kill(
+            "c5_then_crash_loop",
+            Victim::Coordinator,
+            "appended.COMMIT",
+            store,
         );
+        run(&case.recovery_killed_at("C14", points));
     }
 }
