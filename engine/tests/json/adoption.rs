@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use engine::{Disk, Error, Fate, MemDisk, Owner, StoreConfig, StoreKind};
+use faults::fired;
 use protocol::fold::Fold;
 use protocol::id::{AccountId, StoreId};
 
@@ -82,6 +83,7 @@ fn a_flawed_file_is_refused_whole_and_nothing_else_appears() {
         "{\"A\": 100",
     ] {
         let disk = by_hand(text);
+        fired("I12");
         let Err(error) = open_mem(&disk) else {
             panic!("{text} was adopted")
         };
@@ -108,6 +110,7 @@ fn a_plain_file_in_place_of_a_running_stores_state_is_refused() {
     let disk = MemDisk::new();
     drop(open_mem(&disk).unwrap());
     disk.put(STATE, b"{\"A\": 100}");
+    fired("I13");
     assert!(matches!(open_mem(&disk), Err(Error::Corrupt(text)) if text.contains("twopence deposit")));
 }
 

@@ -1,6 +1,7 @@
 //! What every backend promises, run against each of them. A new backend gets one line in [`every_backend`].
 
 use engine::{Error, MemDisk, Opened, StoreConfig, StoreKind};
+use faults::fired;
 use protocol::fold::Fold;
 
 use crate::bank::{Bank, config, open_mem, states, step};
@@ -95,6 +96,7 @@ fn a_store_that_is_open_is_locked() {
         let config = config(dir.path(), kind);
         let first = engine::open::<Bank>(&config).unwrap();
         assert!(engine::is_locked(dir.path(), config.owner).unwrap());
+        fired("P1");
         assert!(matches!(engine::open::<Bank>(&config), Err(Error::Locked { .. })));
         first.engine.close(&first.state).unwrap();
         assert!(!engine::is_locked(dir.path(), config.owner).unwrap());
@@ -109,6 +111,7 @@ fn a_store_of_another_kind_is_refused_and_left_alone() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         drop(engine::open::<Bank>(&config(dir.path(), kind)).unwrap());
+        fired("P2");
         assert!(matches!(
             engine::open::<Bank>(&config(dir.path(), other)),
             Err(Error::Mismatch(_))

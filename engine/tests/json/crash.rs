@@ -1,17 +1,34 @@
 //! Power cuts and failing disks at every operation of a run that rotates, checkpoints and collects.
 
+use std::ops::Range;
+
 use engine::failpoint::Fault;
 use engine::{Disk, Error, Fate, MemDisk, Pending};
+use faults::fired;
 use protocol::fold::{Fold, Seq};
 
 use crate::bank::{Bank, Random, Record, open_mem, owner, records, states, step};
 
 const STEPS: u64 = 45;
 
-/// Opens the store and goes on until `STEPS` steps are done, syncing every second one. Says up to where the store
-/// promised durability, whatever happened then.
-fn run(disk: &MemDisk) -> (Seq, Result<(), Error>) {
-    let mut promised = 0;
+/// What a run came to.
+struct Ran {
+    /// Up to where the store promised durability, whatever happened then.
+    promised: Seq,
+    result: Result<(), Error>,
+    /// The disk's operations that belong to cutting checkpoints and closing segments.
+    tending: Vec<Range<u64>>,
+}
+
+impl Ran {
+    fn was_tending_at(&self, operation: u64) -> bool {
+        self.tending.iter().any(|range| range.contains(&operation))
+    }
+}
+
+/// Opens the store and goes on until `STEPS` steps are done, syncing every second one.
+fn run(disk: &MemDisk) -> Ran {
+    let (mut promised, mut tending) = (0, Vec::new());
     let mut go = || {
         let mut opened = open_mem(disk)?;
         let mut bank = opened.state;
@@ -34,10 +51,12 @@ fn run(disk: &MemDisk) -> (Seq, Result<(), Error>) {
                 opened.engine.sync()?;
                 promised = opened.engine.synced();
             }
-            opened.engine.tend()?;
-            if at % 7 == 0 {
-                opened.engine.tend()?;
-                opened.engine.tend()?;
+            let tends = if at % 7 == 0 { 3 } else { 1 };
+            for _ in 0..tends {
+                let begun = disk.operations();
+                let result = opened.engine.tend();
+                tending.push(begun..disk.operations());
+                result?;
             }
         }
         let synced = opened.engine.synced();
@@ -46,7 +65,64 @@ fn run(disk: &MemDisk) -> (Seq, Result<(), Error>) {
         Ok(())
     };
     let result = go();
-    (promised, result)
+    Ran {
+        promised,
+        result,
+        tending,
+    }
+}
+
+/// A power cut that treats what was pending in a way of its own for each `choice` and `seed`; `tending` says whether it
+/// comes in the middle of a checkpoint.
+fn power_cut(disk: &MemDisk, tending: bool, choice: u64, seed: u64) -> MemDisk {
+    let mut fates = fates(choice, seed);
+    let mut did = Did::default();
+    let after = disk.crash(&mut |pending| {
+        let fate = fates(pending);
+        did.note(pending, fate);
+        fate
+    });
+    did.tally(tending);
+    after
+}
+
+/// What a power cut did.
+#[derive(Default)]
+struct Did {
+    bytes_lost: bool,
+    bytes_torn: bool,
+    name_kept: bool,
+    name_dropped: bool,
+    later_name_kept: bool,
+}
+
+impl Did {
+    fn note(&mut self, pending: Pending, fate: Fate) {
+        match (pending, fate) {
+            (Pending::Append(_), Fate::Keep) => {}
+            (Pending::Append(_), Fate::Drop) => self.bytes_lost = true,
+            (Pending::Append(_), Fate::Torn(_) | Fate::Zeros) => self.bytes_torn = true,
+            (Pending::Name, Fate::Keep) => {
+                self.name_kept = true;
+                self.later_name_kept |= self.name_dropped;
+            }
+            (Pending::Name, Fate::Drop | Fate::Torn(_) | Fate::Zeros) => self.name_dropped = true,
+        }
+    }
+
+    fn tally(&self, tending: bool) {
+        let lost = self.bytes_lost || self.bytes_torn;
+        for (id, did) in [
+            ("D1", self.bytes_torn),
+            ("D2", lost),
+            ("K-b", tending && lost && self.name_kept),
+            ("K-c", tending && self.later_name_kept),
+        ] {
+            if did {
+                fired(id);
+            }
+        }
+    }
 }
 
 /// How a crash treats what was pending.
@@ -121,7 +197,7 @@ fn files(disk: &MemDisk) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn the_scenario_rotates_checkpoints_and_collects() {
     let disk = MemDisk::new();
-    let (promised, result) = run(&disk);
+    let Ran { promised, result, .. } = run(&disk);
     result.unwrap();
     assert_eq!(promised, states(STEPS).last().unwrap().seq());
     let names = Disk::list(&disk).unwrap();
@@ -146,13 +222,16 @@ fn a_power_cut_at_any_operation_leaves_what_was_promised() {
     loop {
         let disk = MemDisk::new();
         disk.stop_after(n);
-        let (promised, result) = run(&disk);
-        for choice in 0..12 {
-            let after = disk.crash(&mut fates(choice, n * 100 + choice));
-            let what = format!("stopped after {n} operations, choice {choice}");
-            states_seen.insert(check(&after, promised, &legal, &what).seq());
+        let ran = run(&disk);
+        if ran.was_tending_at(n) {
+            fired("K-a");
         }
-        if result.is_ok() {
+        for choice in 0..12 {
+            let after = power_cut(&disk, ran.was_tending_at(n), choice, n * 100 + choice);
+            let what = format!("stopped after {n} operations, choice {choice}");
+            states_seen.insert(check(&after, ran.promised, &legal, &what).seq());
+        }
+        if ran.result.is_ok() {
             break;
         }
         n += 1;
@@ -169,17 +248,20 @@ fn a_power_cut_during_recovery_loses_nothing_either() {
     let legal = states(STEPS);
     let disk = MemDisk::new();
     disk.stop_after(230);
-    let (promised, _) = run(&disk);
+    let promised = run(&disk).promised;
     for choice in 0..6 {
-        let crashed = disk.crash(&mut fates(choice, 77));
+        let crashed = power_cut(&disk, false, choice, 77);
         let whole = check(&crashed.snapshot(), promised, &legal, "recovered at once").seq();
         let mut n = 0;
         loop {
             let second = crashed.snapshot();
             second.stop_after(n);
             let recovered = open_mem(&second).is_ok();
+            if !recovered {
+                fired("N13");
+            }
             for choice in 0..12 {
-                let third = second.crash(&mut fates(choice, n * 100 + choice));
+                let third = power_cut(&second, false, choice, n * 100 + choice);
                 let what = format!("recovery stopped after {n} operations, choice {choice}");
                 let found = check(&third, promised, &legal, &what).seq();
                 assert!(
@@ -200,20 +282,27 @@ fn a_power_cut_during_recovery_loses_nothing_either() {
 fn a_failing_operation_is_an_error_and_costs_nothing_that_was_promised() {
     let legal = states(STEPS);
     let whole = MemDisk::new();
-    run(&whole).1.unwrap();
+    run(&whole).result.unwrap();
     let operations = whole.operations();
     for fault in [Fault::NoSpace, Fault::Broken] {
         let mut failed = 0;
         for n in 0..operations {
             let disk = MemDisk::new();
             disk.fail_after(n, fault);
-            let (promised, result) = run(&disk);
-            failed += u64::from(result.is_err());
+            let ran = run(&disk);
+            fired(if fault == Fault::NoSpace { "D8" } else { "D10" });
+            if ran.was_tending_at(n) {
+                fired("K-d");
+                if fault == Fault::NoSpace {
+                    fired("D9");
+                }
+            }
+            failed += u64::from(ran.result.is_err());
             for choice in 0..4 {
-                let after = disk.crash(&mut fates(choice, n));
+                let after = power_cut(&disk, false, choice, n);
                 check(
                     &after,
-                    promised,
+                    ran.promised,
                     &legal,
                     &format!("{fault:?} at operation {n}, choice {choice}"),
                 );
@@ -235,6 +324,7 @@ fn after_a_failed_sync_the_store_takes_nothing_more() {
     step(&mut *opened.engine, &mut bank, 0).unwrap();
     disk.fail_after(1, Fault::Broken);
     opened.engine.sync().unwrap_err();
+    fired("D11");
     opened.engine.sync().unwrap_err();
     step(&mut *opened.engine, &mut bank, 1).unwrap_err();
     opened.engine.tend().unwrap_err();
@@ -255,6 +345,7 @@ fn on_a_full_disk_the_log_goes_on_within_its_reserve_and_new_promises_are_refuse
         // Never tended: the segment grows into its reserve.
         at += 1;
     }
+    fired("D8");
     assert!(at > 10, "there was room for {at} steps");
     let promised = (0..4)
         .map(|more| step(&mut *opened.engine, &mut bank, at + more).unwrap())

@@ -1,6 +1,7 @@
 //! Every single bit, and every place to cut: refused, or provably harmless, and never a panic.
 
 use engine::{Disk, Error, MemDisk};
+use faults::fired;
 use protocol::fold::Fold;
 
 use crate::bank::{Bank, open_mem, states, step};
@@ -38,6 +39,10 @@ fn every_flipped_bit_of_the_log_is_refused_or_costs_only_what_no_mark_covers() {
     for bit in 0..good.len() * 8 {
         let damaged = disk.snapshot();
         damaged.put(LOG, &flipped(&good, bit));
+        fired(if bit / 8 < covered { "D3" } else { "D4" });
+        if good[bit / 8].is_ascii_digit() {
+            fired("D5");
+        }
         match open_mem(&damaged) {
             Err(Error::Corrupt(text)) => assert!(
                 bit / 8 < covered && text.contains("node_N1_log.jsonl: line "),
@@ -73,9 +78,15 @@ fn once_the_log_has_been_idle_no_record_can_be_damaged_unnoticed() {
     opened.engine.tend().unwrap();
     assert_eq!(disk.read(LOG).unwrap().len(), good.len(), "and only once");
     drop(opened.engine);
+    let last_record = good[..covered - 1]
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .unwrap()
+        + 1;
     for bit in 0..covered * 8 {
         let damaged = disk.snapshot();
         damaged.put(LOG, &flipped(&good, bit));
+        fired(if bit / 8 < last_record { "D3" } else { "D4" });
         assert!(matches!(open_mem(&damaged), Err(Error::Corrupt(_))), "bit {bit}");
     }
 }
@@ -90,6 +101,7 @@ fn a_log_cut_at_any_byte_is_a_prefix() {
     for end in 0..=good.len() {
         let damaged = disk.snapshot();
         damaged.put(LOG, &good[..end]);
+        fired("D1");
         match open_mem(&damaged) {
             Err(error) => assert!(
                 end < header && matches!(error, Error::Corrupt(_)),
@@ -117,6 +129,7 @@ fn every_flipped_bit_of_state_file_and_manifest_is_refused_and_nothing_is_change
         for bit in 0..good.len() * 8 {
             let damaged = disk.snapshot();
             damaged.put(name, &flipped(&good, bit));
+            fired("D6");
             let refused = open_mem(&damaged);
             assert!(
                 matches!(&refused, Err(Error::Corrupt(text)) if text.contains(name)),
@@ -128,6 +141,7 @@ fn every_flipped_bit_of_state_file_and_manifest_is_refused_and_nothing_is_change
         for end in 0..good.len() {
             let damaged = disk.snapshot();
             damaged.put(name, &good[..end]);
+            fired("D6");
             assert!(
                 matches!(open_mem(&damaged), Err(Error::Corrupt(_))),
                 "{name} cut at {end}"
@@ -145,6 +159,7 @@ fn a_hand_edit_is_refused_with_the_command_to_use_and_can_be_undone() {
     let edited = good.replace("\"A0\": ", "\"A0\": 9");
     assert_ne!(edited, good);
     disk.put("node_N1_state.json", edited.as_bytes());
+    fired("I13");
     let Err(Error::Corrupt(text)) = open_mem(&disk) else {
         panic!("a hand edit went unnoticed")
     };

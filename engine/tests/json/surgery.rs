@@ -1,6 +1,7 @@
 //! Segments that are missing, swapped, doubled, restored from a backup or filled with garbage.
 
 use engine::{Disk, Error, MemDisk};
+use faults::fired;
 
 use crate::bank::{Bank, open_mem, step};
 
@@ -92,6 +93,7 @@ fn a_missing_file_is_corruption() {
     {
         let damaged = disk.snapshot();
         damaged.remove(name).unwrap();
+        fired("D7");
         refused(&damaged, &format!("without {name}"));
     }
 }
@@ -106,16 +108,20 @@ fn swapped_doubled_and_foreign_segments_are_corruption() {
             let swapped = disk.snapshot();
             swapped.put(a, &second);
             swapped.put(b, &first);
+            fired("D7");
             refused(&swapped, &format!("{a} and {b} swapped"));
             let doubled = disk.snapshot();
             doubled.put(b, &first);
+            fired("D7");
             refused(&doubled, &format!("{a} in place of {b}"));
         }
     }
     let (other, _, _) = sample();
     other.put(ACTIVE, b"");
+    fired("D7");
     refused(&other, "an empty active segment");
     other.put(ACTIVE, &[0; 4096]);
+    fired("D7");
     refused(&other, "an active segment of zeros");
 }
 
@@ -129,8 +135,10 @@ fn damage_within_closed_segments_is_corruption_at_every_byte() {
         let mut bad = good.clone();
         bad[at] ^= 0x10;
         damaged.put(name, &bad);
+        fired("D3");
         refused(&damaged, &format!("{name} with byte {at} changed"));
         damaged.put(name, &good[..at]);
+        fired("D7");
         refused(&damaged, &format!("{name} cut at {at}"));
     }
 }
@@ -150,5 +158,6 @@ fn an_older_active_segment_behind_a_checkpoint_is_corruption() {
     }
     opened.engine.close(&bank).unwrap();
     disk.put(ACTIVE, &old);
+    fired("D7");
     refused(&disk, "an older active segment");
 }

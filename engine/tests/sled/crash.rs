@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use engine::failpoint;
+use faults::fired;
 use protocol::fold::{Fold, Seq};
 
 use crate::toy::{Random, Toy, copy_folder, open, records, state_after, step};
@@ -125,6 +126,7 @@ fn a_process_that_dies_inside_a_sync_leaves_that_step_whole_or_not_at_all() {
             .last()
             .unwrap();
         assert!(!child.wait().unwrap().success());
+        fired("N10");
         let steps_synced = (0..).find(|steps| state_after(*steps).seq() == synced).unwrap();
         let steps = expect_whole_steps(dir.path(), synced);
         assert_eq!(steps, steps_synced + u64::from(kept), "killed at {point}");
@@ -139,6 +141,7 @@ fn a_process_that_dies_inside_a_sync_leaves_that_step_whole_or_not_at_all() {
         .last()
         .unwrap();
     assert!(!child.wait().unwrap().success());
+    fired("N10");
     expect_whole_steps(dir.path(), synced);
 }
 
@@ -179,6 +182,9 @@ fn any_part_of_an_unfinished_sync_may_reach_the_disk() {
                 }
                 copy_folder(&dir, &torn);
                 fs::write(torn.join(db), &bytes).unwrap();
+                if bytes != after {
+                    fired("D2");
+                }
                 fs::remove_file(torn.join("node_N1.synced")).unwrap();
                 let found = open(&torn)
                     .unwrap_or_else(|error| panic!("round {round}: {error}"))

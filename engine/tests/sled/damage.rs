@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use engine::Error;
+use faults::fired;
 use protocol::fold::Fold;
 
 use crate::toy::{Toy, copy_folder, open, records, step};
@@ -105,6 +106,7 @@ impl Bench {
             let stride = (used * 8 / cases_per_file) | 1; // Odd: every position within a byte comes up.
             for bit in (0..used * 8).step_by(stride) {
                 bytes[bit / 8] ^= 1 << (bit % 8);
+                fired("D6");
                 self.open_with(&file, &bytes, &format!("bit {bit}"));
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
@@ -178,6 +180,7 @@ fn every_file_that_was_cut_off_is_refused_or_leaves_the_same_state() {
             .step_by(stride)
             .chain([used, (used + bytes.len()) / 2, bytes.len() - 1])
         {
+            fired("D6");
             bench.open_with(
                 &file,
                 &bytes[..len.min(bytes.len())],
@@ -197,11 +200,13 @@ fn every_zeroed_or_appended_block_is_refused_or_leaves_the_same_state() {
     for block in (0..good.len() / 4096).step_by(stride) {
         let mut bytes = good.clone();
         bytes[block * 4096..(block + 1) * 4096].fill(0);
+        fired("D6");
         bench.open_with(db, &bytes, &format!("block {block} is zero"));
     }
     for len in [1, 19, 20, 512, 512 * 1024, 700_000] {
         let mut bytes = good.clone();
         bytes.resize(good.len() + len, 0xa5);
+        fired("D6");
         bench.open_with(db, &bytes, &format!("{len} bytes of garbage at the end"));
     }
     bench.expect_a_healthy_end();
@@ -216,6 +221,7 @@ fn swapped_segments_and_segments_written_twice_are_refused_or_leave_the_same_sta
     for at in 1..segments.len() {
         let mut swapped = segments.clone();
         swapped.swap(at - 1, at);
+        fired("D7");
         bench.open_with(
             db,
             &swapped.concat(),
@@ -223,6 +229,7 @@ fn swapped_segments_and_segments_written_twice_are_refused_or_leave_the_same_sta
         );
         let mut twice = segments.clone();
         twice[at] = twice[at - 1];
+        fired("D7");
         bench.open_with(
             db,
             &twice.concat(),
@@ -237,6 +244,7 @@ fn swapped_segments_and_segments_written_twice_are_refused_or_leave_the_same_sta
 fn a_missing_a_strange_and_a_foreign_file_are_refused() {
     let mut bench = Bench::new(10);
     for file in ["node_N1.sled/conf", "node_N1.sled/db"] {
+        fired("D7");
         assert!(bench.open_after(|dir| fs::remove_file(dir.join(file)).unwrap(), file));
     }
     assert!(bench.open_after(
@@ -258,6 +266,7 @@ fn a_missing_a_strange_and_a_foreign_file_are_refused() {
         fs::remove_dir_all(dir.join("node_N1.sled")).unwrap();
         copy_folder(&foreign, &dir.join("node_N1.sled"));
     };
+    fired("D7");
     assert!(bench.open_after(swap_in, "another store's folder"));
 }
 
@@ -273,6 +282,7 @@ fn an_older_copy_of_the_store_is_refused_by_its_mark() {
         fs::remove_dir_all(dir.join("node_N1.sled")).unwrap();
         fs::rename(dir.join("old"), dir.join("node_N1.sled")).unwrap();
     };
+    fired("D7");
     assert!(bench.open_after(put_back, "an older copy"));
     assert!(!bench.open_after(|_| {}, "no damage"));
 }

@@ -1,6 +1,7 @@
 //! A store gives back what it was given, whatever its size, and as whole steps.
 
 use engine::Error;
+use faults::fired;
 use protocol::fold::Fold;
 
 use crate::toy::{self, Record, Toy, open, records, state_after, step};
@@ -93,6 +94,7 @@ fn an_entry_may_grow_shrink_and_go_at_any_size() {
 fn a_second_owner_is_refused_while_the_first_lives() {
     let dir = tempfile::tempdir().unwrap();
     let opened = open(dir.path()).unwrap();
+    fired("P1");
     assert!(matches!(open(dir.path()), Err(Error::Locked { .. })));
     drop(opened);
     open(dir.path()).unwrap();
