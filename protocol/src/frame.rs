@@ -119,6 +119,7 @@ mod tests {
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
+            faults::fired("W10");
             assert!(
                 !matches!(read(&bad), Ok(Some(_))),
                 "flipped bit {bit} went unnoticed"

@@ -414,6 +414,7 @@ mod tests {
         // The rest of a hello from the future may be anything.
         let mut body = Control::Hello(newer).encode();
         body.extend_from_slice(b"from the future");
+        faults::fired("P16");
         assert_eq!(
             Control::decode(&body, &coordinator()).unwrap_err().to_string(),
             "no common wire version: coordinator 9f3c speaks wire version 1, the other side wire versions 2 to 3; \

@@ -537,6 +537,7 @@ mod tests {
             "N 1",
             "N\0",
         ] {
+            faults::fired("I10");
             assert!(bad.parse::<NodeId>().is_err(), "{bad:?} must not be a node id");
         }
         for bad in [
@@ -550,6 +551,7 @@ mod tests {
             "a\0",
             &"a".repeat(65),
         ] {
+            faults::fired("I10");
             assert!(
                 bad.parse::<AccountId>().is_err(),
                 "{bad:?} must not be an account id"

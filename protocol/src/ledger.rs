@@ -294,6 +294,7 @@ mod tests {
         let mut ledger = ledger(&[("A", 100)]);
         ledger.hold(txn(1), &[operation("A", -80)], Escrow);
         ledger.hold(txn(2), &[operation("A", 500)], Escrow);
+        faults::fired("I3");
         let short = refusal(ledger.check(&[operation("A", -21)], false, Escrow));
         assert_eq!(
             short,
@@ -310,6 +311,7 @@ mod tests {
     fn held_credits_count_against_the_headroom() {
         let mut ledger = ledger(&[("A", i64::MAX - 10)]);
         ledger.hold(txn(1), &[operation("A", 6)], Escrow);
+        faults::fired("I2");
         let full = refusal(ledger.check(&[operation("A", 5)], false, Escrow));
         assert_eq!(full, Reason::CreditOverflow("A".parse().unwrap()));
         ledger.check(&[operation("A", 4)], false, Escrow).unwrap();

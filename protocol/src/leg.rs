@@ -351,10 +351,12 @@ mod tests {
     fn orders_that_create_move_or_lose_nothing_are_refused() {
         assert_eq!(order(&[]), Err(BadOrder::NoLegs));
         assert_eq!(order(&["N1/A:-30", "N2/B:+29"]), Err(BadOrder::Unbalanced(-1)));
+        faults::fired("I4");
         assert_eq!(
             order(&["N1/A:-30", "N1/A:+30"]),
             Err(BadOrder::SameAccount("N1/A".parse().unwrap()))
         );
+        faults::fired("I1");
         assert_eq!(
             order(&["N1/A:0", "N2/B:+0"]),
             Err(BadOrder::Amount(BadAmount::NotPositive))

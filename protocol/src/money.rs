@@ -177,6 +177,9 @@ mod tests {
             ("ten", Err(NotAnInteger)),
         ] {
             assert_eq!(text.parse::<Amount>(), expected, "{text:?}");
+            if expected.is_err() {
+                faults::fired("I1");
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use faults::fired;
 use protocol::coordinator::CoordinatorTimer;
 use protocol::effects::Machine;
 use protocol::id::{Place, RequestId};
@@ -156,6 +157,7 @@ impl Run {
         self.calls += 1;
         if request.sent {
             self.abandoned.insert(request.first_call);
+            fired("I8");
         } else {
             request.first_call = self.calls;
         }
@@ -269,7 +271,13 @@ impl Run {
             }
             68..76 => self.world.sync_node(n),
             76..82 => self.world.sync_coordinator(c),
-            82..83 => self.world.cut(c, n),
+            82..83 => {
+                let link = &self.world.links[&(c, n)];
+                if !link.to_node.is_empty() || !link.to_coordinator.is_empty() {
+                    fired("W1");
+                }
+                self.world.cut(c, n);
+            }
             83..88 => {
                 for c in 0..COORDINATORS {
                     self.world.connect(c, n);
@@ -341,9 +349,11 @@ impl Run {
             .cloned()
         {
             link.to_node.push_back(message);
+            fired("W2");
         }
         if let Some(message) = link.to_coordinator.front().cloned() {
             link.to_coordinator.push_back(message);
+            fired("W2");
         }
     }
 

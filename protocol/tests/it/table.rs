@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use faults::fired;
 use protocol::coordinator::{CoordinatorInput, CoordinatorTimer};
 use protocol::id::{RequestId, StoreId, TxnId, TxnPoint};
 use protocol::leg::Order;
@@ -181,6 +182,9 @@ fn every_message_to_a_node_in_every_state() {
                 .to_coordinator
                 .clear();
             let line = message.to_string();
+            if matches!(&message, ToNode::Prepare(late) if late.txn == subject()) && state != "unknown" {
+                fired("W2");
+            }
             to_node(&mut story, message);
             let before = story.world.links[&(C, N1)].to_coordinator.len();
             story.world.sync_node(N1);
@@ -340,6 +344,11 @@ fn every_message_to_a_coordinator_in_every_state() {
                 | CoordinatorInput::Room(_)
                 | CoordinatorInput::Armed(..)) => format!("{other:?}"),
             };
+            let inquiry =
+                matches!(&input, CoordinatorInput::Node(_, FromNode::Inquiry { txn }) if *txn == subject());
+            if inquiry && state.starts_with("collecting") {
+                fired("C13");
+            }
             story.world.step_coordinator(C, input);
             let before = [N1, N2].map(|n| story.world.links[&(C, n)].to_node.len());
             story.world.sync_coordinator(C);

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use faults::fired;
 use protocol::coordinator::CoordinatorTimer;
 use protocol::fold::Fold;
 use protocol::id::{Place, RequestId, StoreId, TxnId, TxnPoint};
@@ -202,6 +203,7 @@ stories! {
     };
     an_unknown_account_aborts(1, 2) |s| {
         s.submit(C, 1, "N1/A:-1 N2/X:+1");
+        fired("I7");
         s.world.settle();
     };
     the_second_comer_aborts_with_lock_contention(1, 3) |s| {
@@ -217,6 +219,7 @@ stories! {
         s.world.deliver_to_coordinator(C, N1);
         s.say("c votes are due");
         s.world.fire_coordinator(C, CoordinatorTimer::Votes(txn(1, 3)));
+        fired("W4");
         s.world.settle();
     };
     a_link_lost_before_the_vote_counts_as_no(1, 2) |s| {
@@ -224,6 +227,7 @@ stories! {
         s.world.deliver_to_node(C, N1);
         s.world.sync_node(N1);
         s.world.cut(C, N2);
+        fired("W1");
         s.world.settle();
     };
     a_node_that_is_down_counts_as_no_and_nothing_is_begun(1, 2) |s| {
@@ -235,11 +239,13 @@ stories! {
         s.transfer();
         s.world.deliver_to_node(C, N2);
         s.world.crash_node(N2, 0);
+        fired("N4");
         s.world.settle();
     };
     participant_crash_after_vote_inquires_and_commits(1, 2) |s| {
         s.decided();
         s.world.crash_node(N2, 0);
+        fired("N6");
         s.world.run();
         s.say("N2 is back");
     };
@@ -247,31 +253,37 @@ stories! {
         s.transfer();
         s.world.deliver_to_node(C, N2);
         s.world.crash_node(N2, 1);
+        fired("N4");
         s.world.settle();
     };
     coordinator_crash_while_collecting_aborts(1, 2) |s| {
         s.prepared_everywhere();
         s.world.crash_coordinator(C, 9);
+        fired("C3");
     };
     coordinator_crash_with_commit_unsynced_and_lost_aborts(1, 2) |s| {
         s.prepared_everywhere();
         s.world.deliver_to_coordinator(C, N1);
         s.world.deliver_to_coordinator(C, N2);
         s.world.crash_coordinator(C, 3);
+        fired("C5");
     };
     coordinator_crash_with_commit_unsynced_and_kept_commits(1, 2) |s| {
         s.prepared_everywhere();
         s.world.deliver_to_coordinator(C, N1);
         s.world.deliver_to_coordinator(C, N2);
         s.world.crash_coordinator(C, 4);
+        fired("C5");
     };
     coordinator_crash_with_commit_synced_commits(1, 2) |s| {
         s.decided();
         s.world.crash_coordinator(C, 0);
+        fired("C6");
     };
     a_lost_commit_is_sent_again_by_the_tick(1, 2) |s| {
         s.decided();
         s.world.links.get_mut(&(C, N1)).unwrap().to_node.clear();
+        fired("W1");
         s.world.settle();
         s.tick_coordinator(C);
         s.tick_coordinator(C);
@@ -281,17 +293,20 @@ stories! {
         s.decided();
         s.world.deliver_to_node(C, N1);
         s.tell_node(N1, ToNode::Decide { txn: txn(1, 3), decision: Decision::Commit, bind: None, durable: 0 });
+        fired("W2");
         s.world.run();
     };
     an_abort_before_its_prepare_leaves_a_tombstone(1, 2) |s| {
         let decision = Decision::Abort(Reason::CoordinatorRestarted);
         s.tell_node(N1, ToNode::Decide { txn: txn(1, 3), decision, bind: None, durable: 0 });
+        fired("W3");
         s.transfer();
         s.world.settle();
     };
     a_prepare_below_the_mark_is_refused(1, 2) |s| {
         s.tell_node(N1, ToNode::Mark { below: TxnPoint { epoch: 1, sequence: 9 }, durable: 0 });
         s.transfer();
+        fired("W2");
         s.world.settle();
     };
     marks_rise_only_behind_the_end_of_every_transaction(1, 2) |s| {
@@ -308,9 +323,11 @@ stories! {
         s.world.deliver_to_node(C, N1);
         s.world.sync_node(N1);
         s.world.links.get_mut(&(C, N1)).unwrap().to_coordinator.clear();
+        fired("W1");
         s.tick_node(N1);
         s.tick_node(N1);
         while s.world.deliver_to_coordinator(C, N1) {}
+        fired("C13");
         s.world.deliver_to_node(C, N1);
         s.say("c votes are due");
         s.world.fire_coordinator(C, CoordinatorTimer::Votes(txn(1, 3)));
@@ -321,6 +338,7 @@ stories! {
             repeated: false,
             order: Order::deposit("N1/Z".parse().unwrap(), Amount::try_from(5).unwrap()),
         });
+        fired("I5");
         s.world.settle();
     };
     a_lost_answer_of_one_participant_is_asked_for(1, 2) |s| {
@@ -332,6 +350,7 @@ stories! {
         s.world.deliver_to_node(C, N1);
         s.world.sync_node(N1);
         s.world.cut(C, N1);
+        fired("W1");
     };
     a_lost_order_to_one_participant_leaves_a_durable_tombstone(1, 2) |s| {
         s.ask(C, Ask::Submit {
@@ -340,10 +359,13 @@ stories! {
             order: Order::deposit("N1/Z".parse().unwrap(), Amount::try_from(5).unwrap()),
         });
         s.world.cut(C, N1);
+        fired("W1");
     };
     the_same_request_through_another_coordinator_happens_once(2, 2) |s| {
         s.prepared_everywhere();
         s.repeat(D, 1, "N1/A:-30 N2/B:+30");
+        fired("P11");
+        fired("I8");
         s.world.deliver_to_node(D, N1);
         s.world.deliver_to_node(D, N2);
         s.world.settle();
@@ -355,12 +377,14 @@ stories! {
         s.transfer();
         s.world.settle();
         s.repeat(C, 1, "N1/A:-30 N2/B:+30");
+        fired("I8");
         s.world.settle();
     };
     a_request_id_with_another_body_is_refused(1, 2) |s| {
         s.transfer();
         s.world.settle();
         s.repeat(C, 1, "N1/A:-31 N2/B:+31");
+        fired("I9");
         s.world.settle();
     };
     a_repeated_request_is_told_abort_only_when_its_home_holds_it(1, 2) |s| {
@@ -368,6 +392,7 @@ stories! {
         s.world.settle();
         s.say("a late first attempt");
         s.submit(C, 1, "N1/A:-30 N2/X:+30");
+        fired("W4");
         s.world.settle();
     };
     a_repeated_request_whose_home_is_down_is_unknown(1, 2) |s| {
@@ -433,6 +458,7 @@ stories! {
         s.prepared_everywhere();
         s.say("N2 has no room");
         s.world.step_node(N2, ParticipantInput::Room(false));
+        fired("D8");
         s.world.settle();
         s.submit(C, 2, "N1/A:-1 N2/B:+1");
         s.world.settle();
@@ -447,12 +473,15 @@ stories! {
         s.world.crash_coordinator(C, 0);
         s.say("c is gone");
         s.ask(D, Ask::List { in_doubt: true });
+        fired("O1");
         s.world.run();
+        fired("O2");
         for _ in 0..2 {
             let why = "c's disk burnt".to_owned();
             s.ask(D, Ask::Resolve { txn: txn(1, 3), word: OperatorWord::Abort, why });
             s.world.run();
         }
+        fired("O4");
         s.say("c is back after all");
     };
     an_operator_who_contradicts_the_decision_is_told(2, 2) |s| {
@@ -463,6 +492,7 @@ stories! {
         s.ask(D, Ask::Resolve { txn: txn(1, 3), word: OperatorWord::Abort, why });
         s.world.run();
         s.say("c is back after all");
+        fired("O3");
     };
     an_operator_cannot_contradict_what_has_happened(2, 2) |s| {
         s.decided();
@@ -471,6 +501,7 @@ stories! {
         s.world.crash_coordinator(C, 0);
         let why = "guessed".to_owned();
         s.ask(D, Ask::Resolve { txn: txn(1, 3), word: OperatorWord::Abort, why });
+        fired("O2");
         s.world.run();
     };
     a_node_that_lost_acknowledged_records_is_quarantined_until_adopted(1, 2) |s| {
@@ -482,6 +513,7 @@ stories! {
         s.world.crash_node(N2, 0);
         s.world.nodes[N2].records.truncate(2);
         s.world.nodes[N2].synced = 2;
+        fired("P6");
         s.world.heal();
         s.submit(C, 2, "N1/A:-1 N2/B:+1");
         s.world.settle();
@@ -499,6 +531,7 @@ stories! {
         s.world.crash_node(N2, 0);
         s.world.nodes[N2].records.truncate(2);
         s.world.nodes[N2].synced = 2;
+        fired("P6");
         for _ in 0..3 {
             s.world.crash_coordinator(C, 9);
             s.world.heal();
@@ -511,6 +544,7 @@ stories! {
         s.world.crash_node(N2, 0);
         s.world.nodes[N2].records.truncate(2);
         s.world.nodes[N2].synced = 2;
+        fired("P6");
         s.world.crash_coordinator(C, 0);
         s.world.heal();
         s.submit(C, 2, "N1/A:-1 N2/B:+1");
@@ -534,6 +568,7 @@ stories! {
         s.world.crash_coordinator(C, 0);
         s.world.coordinators[C].synced = backup.last().unwrap().0;
         s.world.coordinators[C].records = backup;
+        fired("P10");
         s.world.heal();
         s.say("c is started once more");
         s.world.coordinators[C].stopped = None;
@@ -567,6 +602,7 @@ stories! {
         s.world.crash_coordinator(C, 0);
         s.world.coordinators[C].records.truncate(4);
         s.world.coordinators[C].synced = 4;
+        fired("P10");
     };
 }
 
