@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use client::{Order, Outcome, Reason, Target};
 use cluster::{Cluster, ClusterConfig, Error, Log};
+use faults::fired;
 use protocol::message::LinkState;
 
 fn config(dir: &tempfile::TempDir) -> ClusterConfig {
@@ -60,6 +61,7 @@ fn a_frozen_node_does_not_vote_and_a_thawed_one_does() {
     cluster.thaw(node("N2")).unwrap();
     // It still has the frozen transfer's PREPARE to take and its ABORT to learn.
     let committed = (0..1000).any(|_| matches!(transfer(&cluster), Outcome::Committed { .. }));
+    fired("P12");
     assert!(committed, "a thawed node takes part again");
     assert!(cluster.stop_all().is_empty());
 }
@@ -108,6 +110,7 @@ fn a_failpoint_armed_from_the_start_acts() {
     assert!(matches!(transfer(&cluster), Outcome::Committed { .. }));
     let exit = cluster.wait_exit(node("N2"), Duration::from_secs(30)).unwrap();
     assert!(exit.was_ready && exit.how() == "was killed (SIGKILL)", "{exit}");
+    fired("N6");
     cluster
         .restart(Target::Coordinator)
         .expect("that N2 is dead is no concern of the coordinator's start");
@@ -129,6 +132,7 @@ fn two_clusters_do_not_share_a_directory() {
         "{exit}"
     );
     assert!(!exit.was_ready);
+    fired("P1");
     drop(first);
     Cluster::start(config(&dir)).unwrap();
 }

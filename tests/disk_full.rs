@@ -14,6 +14,7 @@ use client::{
     AccountId, AuditVerdict, Client, ClientConfig, Order, Outcome, Place, Reason, RequestId, Target,
 };
 use cluster::{Cluster, ClusterConfig};
+use faults::fired;
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -205,6 +206,7 @@ fn full_disk(store: &str, mib: u32, ballast_mib: usize) {
     }
 
     fill(&mut book, &mut client);
+    fired("D8");
     let refused_at = book.asked;
     assert!(
         book.committed.len() > 100,
@@ -226,6 +228,7 @@ fn full_disk(store: &str, mib: u32, ballast_mib: usize) {
     // Now somebody else takes what was kept in reserve. Whoever cannot keep a promise then has to stop, and says why.
     let greedy = disk.path("greedy");
     take_all(&greedy);
+    fired("D8");
     let mut hasty = Client::new(ClientConfig {
         timeout: Duration::from_secs(1),
         ..cluster.client_config()

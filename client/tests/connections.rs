@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use client::{Answer, Ask, BalanceAnswer, Client, ClientConfig, Error, Pipeline};
+use faults::fired;
 use protocol::codec;
 use protocol::frame;
 use protocol::hello::{Control, Hello};
@@ -160,6 +161,7 @@ fn a_reply_arrives_in_single_bytes_and_a_long_one_in_many_reads() {
             more: false,
         })
     };
+    fired("W9");
     let coordinator = Coordinator::start(vec![1, 1], {
         let mut small = true;
         move |stream, calls| {
@@ -214,6 +216,7 @@ fn a_pipeline_keeps_many_calls_in_flight_and_tells_their_replies_apart() {
         }
         stream.write_all(&bytes).unwrap();
     });
+    fired("W9");
     let mut pipeline = Pipeline::connect(&coordinator.config()).unwrap();
     let ask = || Ask::Balance {
         place: "N1/A".parse().unwrap(),

@@ -115,6 +115,7 @@ mod tests {
             step: 70_001,
             calls: 0,
         };
+        faults::fired("W9");
         let mut rounds = 0;
         loop {
             kernel.room += 1_500_000;

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use faults::fired;
 use protocol::hello::{Control, Hello, Refused};
 use protocol::id::{StoreId, TxnId};
 use protocol::message::{Answer, Outcome};
@@ -72,6 +73,7 @@ fn a_coordinator_that_dies_after_reading_is_replaced_under_the_same_id() {
         second.address()
     ));
     assert_eq!(run.code, 0, "{run:?}");
+    fired("P11");
     let one: Vec<_> = first.asks().into_iter().map(submitted).collect();
     let two: Vec<_> = second.asks().into_iter().map(submitted).collect();
     assert_eq!((one.len(), two.len()), (1, 1));
@@ -101,6 +103,7 @@ fn silence_and_a_lost_connection_exit_with_6() {
     for act in acts {
         let fake = Fake::start(move |_| act());
         let run = ask(&fake, "transfer N1/A N2/B 10 --timeout-ms 400");
+        fired("W1");
         assert_eq!(run.code, 6, "{run:?}");
         assert!(
             run.stdout
@@ -155,6 +158,7 @@ fn whoever_is_no_coordinator_of_ours_is_named_and_nothing_is_sent_to_it() {
         let fake = Fake::greeting(greeting, |_| Act::HangUp);
         let run = ask(&fake, "transfer N1/A N2/B 10");
         assert_eq!(run.code, 7, "{run:?}");
+        fired("W11");
         assert!(run.stderr.contains(&format!("COORD: {why}")), "{run:?}");
         assert!(fake.asks().is_empty(), "nothing is sent");
     }

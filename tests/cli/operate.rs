@@ -126,6 +126,7 @@ fn an_operators_word_is_passed_on_and_its_effect_reported() {
 fn an_operators_word_whose_answer_is_lost_is_not_given_twice() {
     let fake = Fake::start(|_| Act::HangUp);
     let run = ask(&fake, "tx resolve c-1-7 commit --reason why");
+    faults::fired("W1");
     assert_eq!((run.code, fake.asks().len()), (6, 1), "{run:?}");
     assert!(run.stderr.contains("It may have been done or not."), "{run:?}");
     assert!(

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use faults::fired;
+
 use crate::world::{STORES, World, files, free_port, node, node_args, put_back, run, temp_dir};
 
 #[test]
@@ -45,6 +47,7 @@ fn balances_written_badly_are_refused_whole() {
         let dir = temp_dir();
         let path = dir.path().join("node_N1_state.json");
         fs::write(&path, text).unwrap();
+        fired("I12");
         let refused = run(&node_args(dir.path(), "N1", free_port(), "json"));
         refused.says(
             5,
@@ -83,6 +86,7 @@ fn a_later_edit_by_hand_is_refused_and_the_right_command_named() {
     ] {
         assert_ne!(edited, text);
         fs::write(&path, &edited).unwrap();
+        fired("I13");
         let refused = run(&world.node_args("N1", free_port()));
         refused.says(9, &["node_N1_state.json", "twopence deposit"]);
         assert_eq!(fs::read_to_string(&path).unwrap(), edited);
@@ -114,6 +118,7 @@ fn one_flipped_bit_is_found_in_every_kind_of_file() {
                 name => node_args(world.path(), name, port, store),
             };
             let name = file.file_name().unwrap().to_str().unwrap();
+            fired(if name.contains("log") { "D3" } else { "D6" });
             let refused = run(&args);
             assert_eq!(refused.code, 9, "{name} byte {at}: {refused:#?}");
             let said = refused.stderr.to_lowercase();

@@ -2,6 +2,7 @@
 //! nobody guesses an outcome.
 
 use client::Target;
+use faults::fired;
 
 use crate::world::{Run, STORES, World, files, node, put_back, wait, wipe};
 
@@ -37,6 +38,7 @@ fn a_node_that_lost_its_disk_while_it_owed_a_commit_is_quarantined() {
         world.run("transfer N1/A N2/B 10").prints(&["success=true"]);
         dead(&mut world, node("N1"));
         wipe(world.path(), "node_N1");
+        fired("P5");
         world.cluster.launch(node("N1"), &[]).unwrap();
         shown_as(&world, "N1", "quarantined");
         let refused = world.run("transfer N1/A N2/B 1");
@@ -66,6 +68,7 @@ fn a_node_put_back_from_an_old_backup_is_quarantined_until_adopted() {
         world.run("deposit N1/late 100").prints(&[]);
         world.cluster.kill9(node("N1"));
         put_back(world.path(), "node_N1", &backup);
+        fired("P6");
         world.cluster.launch(node("N1"), &[]).unwrap();
         shown_as(&world, "N1", "quarantined");
         world
@@ -103,9 +106,11 @@ fn when_the_coordinators_log_is_lost_nodes_stay_in_doubt_until_an_operator_decid
                 .says(6, &["unknown", "--request-id"]);
             dead(&mut world, Target::Coordinator);
             wipe(world.path(), "coordinator");
+            fired("P7");
             world.cluster.restart(Target::Coordinator).unwrap();
 
             let list = world.run("tx list --in-doubt");
+            fired("O1");
             list.prints(&["N1", "N2", "A -10", "B +10"])
                 .says(0, &["tx resolve"]);
             let txn = list
@@ -133,8 +138,10 @@ fn when_the_coordinators_log_is_lost_nodes_stay_in_doubt_until_an_operator_decid
                 world.run(&format!("tx resolve {txn} {word} --reason disk-lost-4711"))
             };
             resolve(&world, word).prints(&[&txn]);
+            fired("O2");
             world.whole();
             resolve(&world, word).prints(&[&txn]);
+            fired("O4");
             resolve(&world, other).says(5, &[&txn]);
             for (place, balance) in ["N1/A", "N2/B"].into_iter().zip(balances) {
                 let read = world.run(&format!("balance {place}"));
@@ -169,6 +176,7 @@ fn a_coordinator_put_back_from_an_old_backup_does_not_presume_abort() {
         dead(&mut world, Target::Coordinator);
         let newest = files(world.path(), "coordinator");
         put_back(world.path(), "coordinator", &backup);
+        fired("P10");
         // Its first life repeats an epoch that the nodes have seen: refused, and it stops.
         world.cluster.launch(Target::Coordinator, &[]).unwrap();
         dead(&mut world, Target::Coordinator);

@@ -1,6 +1,8 @@
 //! Orders that make no sense, or ask for what cannot be: the right exit code, a message that says what happened,
 //! whether money moved and what to do, and nothing changed.
 
+use faults::fired;
+
 use crate::world::{Run, STORES, World, free_port, run};
 
 const MAX: u64 = 1_000_000_000_000_000_000;
@@ -68,6 +70,9 @@ fn orders_that_make_no_sense_are_refused_and_change_nothing() {
         for (line, why) in NONSENSE {
             let run = world.run(line);
             run.says(2, &["error:", why, "no money moved"]);
+            if let Some(id) = fault_in(why) {
+                fired(id);
+            }
             assert_eq!(run.stdout, "", "{run:#?}");
             let json = world.run(&format!("{line} --output json"));
             assert_eq!(json.code, 2, "{json:#?}");
@@ -83,6 +88,18 @@ fn orders_that_make_no_sense_are_refused_and_change_nothing() {
             .says(2, &["256", "no money moved"]);
         world.unharmed(&before);
         world.works_and_stops();
+    }
+}
+
+fn fault_in(why: &str) -> Option<&'static str> {
+    if why.contains("greater than 0") || why.contains("at most") {
+        Some("I1")
+    } else if why.contains("cancel out") {
+        Some("I4")
+    } else if why.starts_with("not a") {
+        Some("I10")
+    } else {
+        None
     }
 }
 
@@ -147,6 +164,13 @@ fn orders_that_cannot_be_done_say_why_and_leave_all_balances() {
             assert_eq!(run.field("success"), "false");
             assert_eq!(run.field("reason"), reason);
             assert_eq!(run.field("retryable"), "false");
+            if reason.starts_with("unknown_node") {
+                fired("I6");
+            } else if reason.starts_with("unknown_account") {
+                fired("I7");
+            } else if line.matches("N1/A:-600").count() == 2 {
+                fired("I3");
+            }
             let json = world.run(&format!("{line} --output json"));
             assert_eq!(json.code, code, "{json:#?}");
             let parsed = parses(&json).expect("one line");
@@ -184,6 +208,7 @@ fn an_account_that_is_full_takes_no_more() {
                 "another account",
             ],
         );
+        fired("I2");
         // The other side of a deposit is as full as the account itself.
         assert!(
             refused.field("reason").starts_with("credit_overflow_on_"),
@@ -216,6 +241,7 @@ fn a_request_id_means_one_thing_for_ever() {
         let before = world.snapshot();
         for _ in 0..3 {
             let again = world.run(&format!("transfer N1/A N2/B 10 {id}"));
+            fired("I8");
             assert_eq!(
                 again.stdout, first.stdout,
                 "the same result, the same transaction"
@@ -231,6 +257,7 @@ fn a_request_id_means_one_thing_for_ever() {
             "submit N1/A:-11 N2/B:+10 N3/C:+1",
         ] {
             let reused = world.run(&format!("{other} {id}"));
+            fired("I9");
             reused.says(10, &["used before", "no money moved", "tx show"]);
             assert_eq!(reused.field("reason"), "request_id_reused");
             let json = world.run(&format!("{other} {id} --output json"));

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 
 use client::Target;
+use faults::fired;
 
 use crate::world::{
     Run, STORES, World, files, free_port, node, node_args, put_back, run, temp_dir, wait, wipe,
@@ -30,10 +31,12 @@ fn a_second_process_on_a_store_is_turned_away_even_while_the_first_is_frozen() {
             };
             let lock = format!("{prefix}.lock");
             turned_away(&run(&second), 5, &[&lock, "another process"]);
+            fired("P1");
             // While its owner is frozen, nobody but the second process could touch a file.
             world.cluster.freeze(target).unwrap();
             let files_before = files(world.path(), prefix);
             turned_away(&run(&second), 5, &[&lock, "another process"]);
+            fired("P1");
             assert!(
                 files(world.path(), prefix) == files_before,
                 "{store}: a file of {prefix} was touched"
@@ -78,6 +81,7 @@ fn a_store_opened_as_something_else_is_left_alone() {
                 "Nothing was changed",
             ],
         );
+        fired("P2");
         attempt(
             "N1",
             store,
@@ -88,6 +92,7 @@ fn a_store_opened_as_something_else_is_left_alone() {
                 "Nothing was changed",
             ],
         );
+        fired("P3");
         // The files of N1 under another name: a copy that forgot to say so.
         for (path, content) in files(world.path(), "node_N1") {
             let renamed = path.to_str().unwrap().replace("node_N1", "node_N4");
@@ -101,6 +106,7 @@ fn a_store_opened_as_something_else_is_left_alone() {
             "",
             &["belongs to node N1, not to node N4", "Nothing was changed"],
         );
+        fired("P3");
         assert!(
             files(world.path(), "node_N4") == copied,
             "{store}: the copy was touched"
@@ -119,6 +125,7 @@ fn a_store_opened_as_something_else_is_left_alone() {
             5,
             &["belongs to cluster local", "Nothing was changed"],
         );
+        fired("P3");
         assert!(
             files(world.path(), "coordinator") == files_before,
             "{store}: a file was touched"

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use client::{AuditVerdict, Client, ClientConfig, Order, Outcome};
+use faults::fired;
 
 use crate::world::{BINARY, PATIENCE, Run, STORES, World, free_port, node, run, temp_dir, wait};
 
@@ -63,8 +64,10 @@ fn two_coordinators_share_nodes_request_ids_and_audits() {
         let first = world.run("transfer N1/A N2/B 10 --request-id 77");
         first.prints(&["success=true"]);
         let again = via_second("transfer N1/A N2/B 10 --request-id 77");
+        fired("I8");
         assert_eq!(again.stdout, first.stdout, "one execution, one answer");
         via_second("transfer N1/A N2/B 11 --request-id 77").says(10, &["no money moved"]);
+        fired("I9");
         via_second("transfer N2/B N1/A 10").prints(&["success=true"]);
 
         let committed = [AtomicU64::new(0), AtomicU64::new(0)];

@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use client::{Answer, Ask, Order, Outcome, Target, fresh_request_id};
+use faults::fired;
 use protocol::hello::{Control, Hello, Refused, VERSIONS, Versions};
 use protocol::id::{ClusterName, StoreId};
 use protocol::message::{Call, Reply, ToNode};
@@ -30,9 +31,11 @@ fn bad_bytes(store: &str) {
     let n1 = world.cluster.address(node("N1"));
     // These end by a time limit; the others take their turn meanwhile.
     let mute = [Line::open(&coordinator), Line::open(&n1)];
+    fired("X3");
     let mut slow = Line::open(&coordinator);
     slow.say(&framed(&hello(|_| {})));
     slow.say(&framed(&call(Ask::Status))[..9]);
+    fired("X3");
 
     for port in [&coordinator, &n1] {
         broken_frames(port);
@@ -59,6 +62,7 @@ fn broken_frames(port: &str) {
     let send = |bytes: &[u8], why: Option<&str>| {
         let mut line = Line::open(port);
         line.say(bytes);
+        fired("I11");
         line.ends(why);
     };
     send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", None);
@@ -86,6 +90,7 @@ fn broken_frames(port: &str) {
         flipped[bit / 8] ^= 1 << (bit % 8);
         let mut line = Line::open(port);
         line.say(&flipped);
+        fired("W10");
         // A length that grew by a flipped bit leaves it waiting for the rest.
         line.finish();
         line.ends(None);
@@ -94,6 +99,7 @@ fn broken_frames(port: &str) {
         let mut line = Line::open(port);
         line.say(&good[..len]);
         line.finish();
+        fired("W8");
         line.ends(None);
     }
     let mut longer = Control::Hello(Hello::client(local())).encode();
@@ -108,6 +114,7 @@ fn broken_frames(port: &str) {
         &version(Versions { min: 0, max: 0 }),
         Some("no common wire version"),
     );
+    fired("P16");
     let stranger = Hello::client("elsewhere".parse().unwrap());
     send(
         &framed(&Control::Hello(stranger).encode()),
@@ -140,6 +147,7 @@ fn strangers_at_the_coordinator(port: &str) {
         Some("not node N1"),
     );
     greeted(&client, Some(codec::encode(&join())), Some("cannot decode"));
+    fired("I11");
     greeted(&client, Some(vec![1, 2, 3, 0xfe]), Some("cannot decode"));
     greeted(&client, Some(hello(|_| {})), Some("a second hello"));
     let mut trailing = call(Ask::Status);
@@ -156,6 +164,7 @@ fn strangers_at_the_coordinator(port: &str) {
         line.say(&framed(&Control::Hello(client.clone()).encode()));
         line.say(&framed(&call(Ask::Audit)));
         drop(line);
+        fired("W8");
     }
 }
 
@@ -179,10 +188,12 @@ fn strangers_at_a_node(port: &str) {
     let coordinator = Hello::coordinator(local(), store);
     let lost = coordinator.clone().expecting("N2".parse().unwrap());
     greeted(&lost, None, Some("this is node N1, not node N2"));
+    fired("W11");
     let mut trailing = codec::encode(&join());
     trailing.push(0);
     greeted(&coordinator, Some(trailing), Some("1 bytes after the end"));
     greeted(&coordinator, Some(vec![0xfe; 40]), Some("cannot decode"));
+    fired("I11");
 }
 
 /// The shortest writes there are: nothing may depend on how bytes come in.
@@ -197,6 +208,7 @@ fn one_byte_at_a_time(port: &str) {
         repeated: false,
         order: order.unwrap(),
     };
+    fired("W9");
     let mut line = Line::open(port);
     for message in [hello(|_| {}), call(submit)] {
         for byte in framed(&message) {

@@ -123,6 +123,7 @@ fn a_store_that_was_damaged_ends_everything_with_its_exit_code() {
     text[middle] ^= 1;
     fs::write(&state, &text).unwrap();
     let ports = Up::ports();
+    faults::fired("D6");
     let failed = twopence(
         &[
             &["up", "--nodes", "2", "--data-dir", dir.path().to_str().unwrap()],

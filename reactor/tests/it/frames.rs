@@ -1,5 +1,6 @@
 //! Bytes arrive in any pieces, and some of them are wrong.
 
+use faults::fired;
 use protocol::frame::BODY_LEN_MAX;
 use protocol::hello::{Control, Hello};
 use reactor::Limits;
@@ -31,6 +32,7 @@ fn a_session_cut_at_any_byte_is_understood() {
     for cut in 0..=bytes.len() {
         let mut wire = Wire::connect(server.address());
         wire.raw(&bytes[..cut]);
+        fired("W9");
         // Another client's round trip, so that the first piece is read by itself.
         assert_eq!(Wire::client(server.address()).ask("echo x"), "echo x");
         wire.raw(&bytes[cut..]);
@@ -45,6 +47,7 @@ fn a_session_sent_byte_by_byte_is_understood() {
     for byte in session() {
         wire.raw(&[byte]);
     }
+    fired("W9");
     expect_answers(&mut wire);
 }
 
@@ -55,6 +58,7 @@ fn many_frames_in_one_write_are_answered_in_order() {
     let requests: Vec<u8> = (0..10_000).flat_map(|n| said(&format!("echo {n}"))).collect();
     let mut writing = wire.stream.try_clone().unwrap();
     let writer = std::thread::spawn(move || std::io::Write::write_all(&mut writing, &requests).unwrap());
+    fired("W9");
     for n in 0..10_000 {
         assert_eq!(wire.text(), format!("echo {n}"));
     }
@@ -78,6 +82,7 @@ fn every_flipped_bit_closes_the_connection_or_is_refused() {
         bad.extend_from_slice(&[0; 600]);
         let mut wire = Wire::client(server.address());
         wire.raw(&bad);
+        fired("W10");
         wire.stream.shutdown(std::net::Shutdown::Write).unwrap();
         loop {
             match wire.next() {
@@ -98,6 +103,7 @@ fn empty_long_and_garbage_frames_close_the_connection_and_are_counted() {
     for bytes in bad {
         let mut wire = Wire::client(server.address());
         wire.raw(bytes);
+        fired("I11");
         wire.end();
     }
     eventually("bad frames are counted", || server.counters().bad_frames == 4);
@@ -114,6 +120,7 @@ fn a_body_that_does_not_decode_is_refused_and_counted() {
     for body in [&trailing[..], b"\x20short", b"\xff2PNC\x07"] {
         let mut wire = Wire::client(server.address());
         wire.raw(&framed(body));
+        fired("I11");
         let why = wire.refusal();
         assert!(
             why.contains("cannot decode") || why.contains("unknown kind"),
@@ -158,6 +165,7 @@ fn requests_sent_just_before_closing_are_still_heard() {
     let mut wire = Wire::client(server.address());
     wire.say("write last words");
     drop(wire);
+    fired("W8");
     eventually("the record is written", || {
         server
             .shared

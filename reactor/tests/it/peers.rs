@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use faults::fired;
 use protocol::hello::{Control, Hello, Refused};
 use protocol::id::StoreId;
 use reactor::{Config, Error, Limits, Listen, Reactor};
@@ -37,12 +38,15 @@ fn every_wrong_hello_is_refused_with_its_reason() {
     );
     let elsewhere = Hello::coordinator("other".parse().unwrap(), StoreId(7));
     assert!(refusal(node(), elsewhere).contains("cluster"));
+    fired("P3");
     let n2 = toy::coordinator().expecting("N2".parse().unwrap());
     assert!(refusal(node(), n2).contains("not node N2"));
+    fired("W11");
     let mut newer = toy::to_n1();
     newer.versions.min = 2;
     newer.versions.max = 3;
     assert!(refusal(node(), newer).contains("wire versions 2 to 3"));
+    fired("P16");
     assert!(refusal(toy::for_clients(short()), toy::node()).contains("does not talk"));
 }
 
@@ -83,6 +87,7 @@ fn a_link_to_the_wrong_node_or_a_refusing_one_never_opens() {
     let wrong = Server::start(config);
     let coordinator = Server::start(toy::dialling(wrong.address(), short()));
     eventually("several attempts were refused", || wrong.counters().refused >= 3);
+    fired("W11");
     assert!(coordinator.log().is_empty());
 
     let refusing = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -109,6 +114,7 @@ fn a_quiet_link_is_kept_by_pings_and_a_silent_one_is_dialled_again() {
     assert!(matches!(first.next(), Came::Control(Control::Hello(_))));
     assert_eq!(first.text(), "welcome");
     assert_eq!(first.next(), Came::Control(Control::Ping));
+    fired("W7");
     first.end();
     silent.accept().unwrap();
     assert_eq!(coordinator.log(), ["opened node N1", "closed node N1"]);
@@ -126,6 +132,7 @@ fn slow_hellos_and_half_frames_run_out_of_time() {
         hello: Duration::from_millis(50),
         ..short()
     }));
+    fired("X3");
     Wire::connect(server.address()).end();
     let server_with_slow_frame = Server::start(toy::for_clients(Limits {
         partial_frame: Duration::from_millis(50),
@@ -133,6 +140,7 @@ fn slow_hellos_and_half_frames_run_out_of_time() {
     }));
     let mut wire = Wire::client(server_with_slow_frame.address());
     wire.raw(&[5, 0, 0]);
+    fired("X3");
     wire.end();
     for server in [server, server_with_slow_frame] {
         eventually("it is counted", || server.counters().timed_out == 1);
@@ -150,6 +158,7 @@ fn a_client_that_never_reads_is_dropped_and_others_are_served() {
     for _ in 0..40 {
         deaf.say("large 900000");
     }
+    fired("X2");
     eventually("it is dropped", || server.counters().timed_out == 1);
     assert_eq!(Wire::client(server.address()).ask("echo x"), "echo x");
 }
@@ -177,6 +186,7 @@ fn too_many_connections_are_told_so_and_leaving_makes_room() {
     }));
     let first = Wire::client(server.address());
     let _second = Wire::client(server.address());
+    fired("X4");
     assert!(Wire::connect(server.address()).refusal().starts_with("busy"));
     drop(first);
     eventually("the first is gone", || {

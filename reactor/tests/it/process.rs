@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use engine::failpoint;
+use faults::fired;
 use reactor::{Config, Limits, Reactor};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
@@ -139,7 +140,10 @@ fn running_out_of_descriptors_does_not_make_the_listener_deaf() {
         let mut wire = Wire::connect(process.address);
         // A hello from the server, or the end: never silence.
         match wire.next() {
-            Came::End => turned_away += 1,
+            Came::End => {
+                turned_away += 1;
+                fired("W12");
+            }
             Came::Control(_) => served.push(wire),
             other @ (Came::Text(_) | Came::Body(_)) => panic!("unexpected: {other:?}"),
         }

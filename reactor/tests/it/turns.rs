@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use faults::fired;
 use protocol::hello::Control;
 use reactor::{Error, Limits};
 
@@ -32,6 +33,7 @@ fn a_failed_sync_ends_the_loop_and_answers_nobody() {
     let mut wire = Wire::client(server.address());
     server.shared.sync_fails.store(true, Ordering::SeqCst);
     wire.say("write x");
+    fired("D11");
     assert_eq!(wire.next(), Came::End);
     let shared = std::sync::Arc::clone(&server.shared);
     assert!(matches!(server.ended(), Err(Error::Store(_))));
@@ -103,6 +105,7 @@ fn the_machine_hears_when_the_disk_fills_and_when_it_has_room_again() {
     let server = server();
     let mut wire = Wire::client(server.address());
     server.shared.full.store(true, Ordering::SeqCst);
+    fired("D8");
     assert_eq!(wire.ask("state"), "open 0 room false gone 0");
     server.shared.full.store(false, Ordering::SeqCst);
     assert_eq!(wire.ask("state"), "open 0 room true gone 0");
