@@ -131,7 +131,7 @@ pub(crate) fn run(case: &Case) {
         crash(case, &mut cluster, &mut client, victim);
         thread::sleep(LOAD_AFTER);
         crash(case, &mut cluster, &mut client, victim);
-        faults::fired("D2");
+        fired("D2");
         thread::sleep(LOAD_AFTER);
         stop.store(true, Ordering::Relaxed);
         for client in clients {
