@@ -5,6 +5,7 @@
 use std::io;
 
 use protocol::fold::{Fold, Seq};
+use protocol::planted;
 
 use crate::failpoint;
 use crate::lock::Lock;
@@ -42,7 +43,9 @@ impl<S: Fold> Guard<S> {
     }
 
     fn watch<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
-        if let Err(error) = &result {
+        if let Err(error) = &result
+            && !planted!(FailureForgotten)
+        {
             self.poison = Some(error.to_string());
         }
         result

@@ -4,6 +4,8 @@
 
 use std::io;
 
+use protocol::planted;
+
 use crate::disk::{Disk, DiskFile};
 
 /// Last member of a sealed object, up to the digits.
@@ -94,9 +96,9 @@ pub(crate) fn replace<D: Disk>(disk: &D, name: &str, text: &[u8]) -> io::Result<
     let aside = format!("{name}.tmp");
     let mut file = disk.create(&aside)?;
     file.append(text)?;
-    file.sync()?;
+    planted!(UnsyncedManifest: file.sync()? => ());
     disk.rename(&aside, name)?;
-    disk.sync_dir()
+    planted!(UnsyncedManifestName: disk.sync_dir() => Ok(()))
 }
 
 #[cfg(test)]

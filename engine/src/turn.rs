@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use protocol::effects::{Effects, Machine, Outgoing, TimerChange};
 use protocol::fold::Fold;
+use protocol::planted;
 
 use crate::timers::{Mark, Timers};
 use crate::{Engine, Error, Stats, WriteAhead};
@@ -64,7 +65,7 @@ impl<M: Machine> Turn<M> {
     ) -> Result<(), Halt> {
         machine.step(input, &mut self.effects);
         tell(&self.effects);
-        if !self.effects.hangups.is_empty() {
+        if !self.effects.hangups.is_empty() && !planted!(LastWordsUnforced) {
             // What was said before the hangup must not wait for a later sync.
             self.effects.force(machine.state().seq());
         }

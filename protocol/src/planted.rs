@@ -183,6 +183,62 @@ bugs! {
     EpochsNotKept = "R12",
     /// A coordinator's checkpoint leaves out what is open and decided.
     DecisionsNotKept = "R6",
+    /// A message leaves before the newest record whose effect it can show is synced.
+    SentBeforeSync = "R13",
+    /// A lazy record waits until some other one is forced.
+    LazyForEver = "R13",
+    /// Timers fire before what has arrived in time is heard.
+    TimersBeforeFrames = "R26",
+    /// What is said before a hangup waits for a later sync, and is lost with the connection.
+    LastWordsUnforced = "R12",
+    /// The log is written and not synced.
+    UnsyncedLog = "R2",
+    /// sled's own flush is taken for a sync.
+    FlushIsNoSync = "R2",
+    /// A failed sync is tried again, and the second one believed.
+    SyncRetried = "R24",
+    /// After a failed sync the store takes more records.
+    FailureForgotten = "R24",
+    /// Promises are made until the disk is full.
+    ReserveIgnored = "R24",
+    /// A segment is closed without a sync.
+    UnsyncedClosedSegment = "R25",
+    /// The next segment is put in place unsynced.
+    UnsyncedNextSegment = "R25",
+    /// The active segment loses its name before that of the next one is durable.
+    UnsyncedNextName = "R25",
+    /// The next segment takes the active one's name before the closed one's is durable.
+    UnsyncedClosedName = "R25",
+    /// The next segment is written to before its name is durable.
+    UnsyncedActiveName = "R25",
+    /// A checkpoint is put in place unsynced (K3).
+    UnsyncedCheckpoint = "R25",
+    /// Segments go before the directory with the new checkpoint is synced (K6).
+    UnsyncedCheckpointName = "R25",
+    /// Segments that the last checkpoint needs go before the new one is in place (K10).
+    SegmentsGoEarly = "R25",
+    /// Recovery acts on a copy of the log that is not synced.
+    UnsyncedRecovery = "R23",
+    /// Recovery acts before the directory with its copy of the log is synced.
+    UnsyncedRecoveryName = "R23",
+    /// The log of a first start is put in place unsynced.
+    UnsyncedFirstLog = "R22",
+    /// A manifest is put in place unsynced.
+    UnsyncedManifest = "R22",
+    /// A first start goes on before its manifest's name is durable.
+    UnsyncedManifestName = "R22",
+    /// Recovery replays what its checkpoint holds already.
+    ReplayedTwice = "R8",
+    /// Recovery keeps the torn end of the log and goes on behind it.
+    TornTailKept = "R25",
+    /// Recovery cuts the log at its first bad line, whatever stands behind it.
+    CutAtFirstBadLine = "R25",
+    /// Recovery does not look at checksums.
+    ChecksumUnchecked = "R25",
+    /// Recovery does not look at whether segments follow each other.
+    ChainUnchecked = "R25",
+    /// The log says that it is synced up to a record that it is about to write.
+    MarkNamesUnsynced = "R25",
 }
 
 impl Bug {

@@ -17,6 +17,7 @@
 use std::io;
 
 use protocol::fold::{Fold, Seq};
+use protocol::planted;
 
 use crate::disk::Disk;
 use crate::json::log::is_no_space;
@@ -53,6 +54,7 @@ pub(crate) fn install<S: Fold, D: Disk>(home: &Home<D>, state: &S, replaced: Seq
         }
         return Err(home.io("write", &aside)(error));
     }
+    planted!(SegmentsGoEarly: () => collect(home, state.seq())?);
     step(4)?;
     home.remove(&second)?;
     link(home, &names.state, &second).map_err(home.io("keep", &names.state))?;
@@ -60,7 +62,7 @@ pub(crate) fn install<S: Fold, D: Disk>(home: &Home<D>, state: &S, replaced: Seq
     step(5)?;
     home.rename(&aside, &names.state)?;
     step(6)?;
-    home.sync_dir()?;
+    planted!(UnsyncedCheckpointName: home.sync_dir()? => ());
     // If both were one file already, the second name stayed.
     home.remove(&second)?;
     collect(home, replaced)

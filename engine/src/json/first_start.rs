@@ -7,6 +7,7 @@
 use std::io;
 
 use protocol::fold::Fold;
+use protocol::planted;
 
 use crate::Error;
 use crate::disk::{Disk, DiskFile};
@@ -71,7 +72,7 @@ pub(crate) fn make<S: Fold, D: Disk>(home: &Home<D>) -> Result<Option<String>, E
     let write = || {
         let mut file = home.disk.create(&aside)?;
         file.append(&text)?;
-        file.sync()
+        planted!(UnsyncedFirstLog: file.sync() => Ok(()))
     };
     write().map_err(home.io("write", &aside))?;
     home.rename(&aside, &names.active)?;

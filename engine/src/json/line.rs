@@ -11,6 +11,7 @@
 
 use protocol::fold::Seq;
 use protocol::id::StoreId;
+use protocol::planted;
 use serde::{Deserialize, Serialize};
 
 use crate::seal::{hex, unhex};
@@ -100,7 +101,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Line<'_>, BadLine> {
         .ok_or(BadLine::Shape)?;
     let expected = unhex(digits).ok_or(BadLine::Shape)?;
     let found = crc32fast::hash(body);
-    if expected != found {
+    if expected != found && !planted!(ChecksumUnchecked) {
         return Err(BadLine::Checksum { expected, found });
     }
     parse_body(body).ok_or(BadLine::Unknown)

@@ -4,6 +4,7 @@ use std::io;
 use std::mem;
 
 use protocol::fold::Seq;
+use protocol::planted;
 use serde::Serialize;
 
 use crate::disk::{Disk, DiskFile};
@@ -81,7 +82,8 @@ impl<D: Disk> Log<D> {
             assert_eq!(*seq, self.appended + 1, "records are numbered without a gap");
             let start = self.buffer.len();
             if self.appended == self.synced && self.mark != Some(self.synced) {
-                line::write_synced(self.synced, &mut self.buffer);
+                let durable = planted!(MarkNamesUnsynced: self.synced => *seq);
+                line::write_synced(durable, &mut self.buffer);
             }
             let line = self.buffer.len();
             line::write_record(*seq, record, &mut self.buffer);
@@ -139,7 +141,7 @@ impl<D: Disk> Log<D> {
             return Ok(());
         }
         self.write()?;
-        self.sync_file()?;
+        planted!(UnsyncedLog: self.sync_file()? => ());
         self.synced = self.appended;
         self.syncs += 1;
         Ok(())
@@ -154,9 +156,9 @@ impl<D: Disk> Log<D> {
 
     /// Makes also a mark durable that stands behind the last record.
     pub(crate) fn sync_file(&mut self) -> Result<(), Error> {
-        self.file
-            .sync()
-            .map_err(self.home.io("sync", &self.home.names.active))
+        let synced = self.file.sync();
+        let synced = planted!(SyncRetried: synced => synced.or_else(|_| self.file.sync()));
+        synced.map_err(self.home.io("sync", &self.home.names.active))
     }
 
     /// Closes the active segment and begins the next one. `Ok(false)` if the disk has no room for that; nothing has
@@ -194,13 +196,13 @@ impl<D: Disk> Log<D> {
         };
         // A closed segment ends with its last line; its digest is over nothing else.
         self.trim()?;
-        self.sync_file()?;
+        planted!(UnsyncedClosedSegment: self.sync_file()? => ());
         failpoint::check("checkpoint.k9").map_err(|error| Error::io("failpoint checkpoint.k9", error))?;
-        self.home.sync_dir()?;
+        planted!(UnsyncedNextName: self.home.sync_dir()? => ());
         self.home.rename(&names.active, &names.closed(self.first))?;
-        self.home.sync_dir()?;
+        planted!(UnsyncedClosedName: self.home.sync_dir()? => ());
         self.home.rename(&names.next, &names.active)?;
-        self.home.sync_dir()?;
+        planted!(UnsyncedActiveName: self.home.sync_dir()? => ());
         let last = self.appended;
         let next = Log::new(self.home.clone(), file, &text, &header, last);
         let old = mem::replace(self, next);
@@ -214,7 +216,7 @@ impl<D: Disk> Log<D> {
         file.append(text)?;
         file.fill_ahead(fill_ahead(&self.home.disk)?)?;
         failpoint::check("checkpoint.k8")?;
-        file.sync()?;
+        planted!(UnsyncedNextSegment: file.sync()? => ());
         Ok(file)
     }
 

@@ -8,6 +8,7 @@ use std::io;
 
 use protocol::fold::{Fold, Seq};
 use protocol::id::StoreId;
+use protocol::planted;
 use serde::de::DeserializeOwned;
 
 use crate::disk::{Disk, DiskFile};
@@ -107,7 +108,7 @@ pub(crate) fn read<S: Fold, D: Disk>(home: &Home<D>) -> Result<Recovered<S>, Err
         mut bytes,
         notices,
     } = walk.active(&listed, &mut follow(&mut state))?;
-    bytes.truncate(segment.valid_len);
+    planted!(TornTailKept: bytes.truncate(segment.valid_len) => ());
     Ok(Recovered {
         state,
         checkpoint,
@@ -149,7 +150,7 @@ impl<'a, S: Fold, D: Disk> Replay<'a, S, D> {
 fn follow<S: Fold>(state: &mut S) -> impl FnMut(Logged<'_>) -> Result<(), Error> {
     let mut touched = Vec::new();
     move |logged| {
-        if logged.seq <= state.seq() {
+        if logged.seq <= state.seq() && !planted!(ReplayedTwice) {
             return Ok(());
         }
         let record = logged.record()?;
@@ -335,7 +336,7 @@ impl<'a, D: Disk> Walk<'a, D> {
             && header.previous.as_bytes() == digest;
         // Segments wholly in the previous checkpoint are being removed, in whatever order that became durable.
         let gap_is_collected = header.first > link.last + 1 && header.first <= self.previous + 1;
-        if follows || gap_is_collected {
+        if follows || gap_is_collected || planted!(ChainUnchecked) {
             return Ok(());
         }
         let why = format!(
@@ -389,12 +390,12 @@ pub(crate) fn settle<D: Disk>(
         let mut file = home.disk.create(&aside)?;
         file.append(&bytes)?;
         file.fill_ahead(fill_ahead(&home.disk)?)?;
-        file.sync()?;
+        planted!(UnsyncedRecovery: file.sync()? => ());
         Ok(file)
     };
     let file = write().map_err(home.io("write", &aside))?;
     home.rename(&aside, &names.active)?;
-    home.sync_dir()?;
+    planted!(UnsyncedRecoveryName: home.sync_dir()? => ());
     failpoint::check("recovery.copied").map_err(|error| Error::io("failpoint recovery.copied", error))?;
     home.remove(&names.next)?;
     for name in names.temporary() {

@@ -18,6 +18,7 @@ use std::marker::PhantomData;
 use protocol::fold::{AccountLine, Fold, Seq};
 use protocol::id::{AccountId, StoreId};
 use protocol::money::Balance;
+use protocol::planted;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +98,7 @@ pub(crate) fn write<S: Fold, D: Disk>(
     let digits = seal::hex(writer.crc.finalize());
     writer.file.append(&[&digits, SUFFIX].concat())?;
     failpoint::check("checkpoint.k3")?;
-    writer.file.sync()
+    planted!(UnsyncedCheckpoint: writer.file.sync() => Ok(()))
 }
 
 struct Writer<F> {
