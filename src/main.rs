@@ -39,6 +39,7 @@ fn run(command: Command) -> Exit {
         Command::Accounts(args) => command::accounts(&args),
         Command::Audit(args) => command::audit(&args),
         Command::Status(args) => command::status(&args),
+        Command::Verify(args) => command::verify(&args),
         Command::Tx(command) => command::tx(&command),
         Command::Adopt(args) => command::adopt(&args),
         Command::Demo(command) => demo::run(&command),

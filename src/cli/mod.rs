@@ -9,6 +9,7 @@ mod read;
 mod serve;
 mod tx;
 mod up;
+mod verify;
 
 use clap::{Parser, Subcommand};
 
@@ -20,6 +21,7 @@ pub(crate) use read::{AccountsArgs, AuditArgs, BalanceArgs, StatusArgs};
 pub(crate) use serve::{CoordinatorArgs, Locking, NodeArgs, ServerArgs};
 pub(crate) use tx::{AdoptArgs, ListArgs, ResolveArgs, ShowArgs, TxCommand};
 pub(crate) use up::UpArgs;
+pub(crate) use verify::VerifyArgs;
 
 /// Moves money between accounts on different nodes: both sides happen, or neither does.
 #[derive(Debug, Parser)]
@@ -65,6 +67,7 @@ pub(crate) enum Command {
     Accounts(AccountsArgs),
     Audit(AuditArgs),
     Status(StatusArgs),
+    Verify(VerifyArgs),
     /// Look at single transactions, and end those in doubt
     #[command(subcommand)]
     Tx(TxCommand),

@@ -6,6 +6,7 @@ mod reasons;
 mod status;
 mod table;
 mod tx;
+mod verify;
 
 use client::{Client, Error};
 use serde::Serialize;
@@ -14,6 +15,7 @@ pub(crate) use pay::{deposit, submit, transfer};
 pub(crate) use read::{accounts, audit, balance};
 pub(crate) use status::status;
 pub(crate) use tx::{adopt, tx};
+pub(crate) use verify::verify;
 
 use crate::cli::ConnectArgs;
 use crate::exit::Exit;

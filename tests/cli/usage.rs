@@ -108,6 +108,7 @@ fn every_command_explains_itself() {
         "accounts",
         "audit",
         "status",
+        "verify",
         "tx",
         "tx show",
         "tx list",

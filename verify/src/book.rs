@@ -87,6 +87,11 @@ impl<'a> Book<'a> {
         self.accounts.values().map(|account| account.balance).sum()
     }
 
+    /// What deposits have brought in.
+    pub(crate) fn brought_in(&self) -> i128 {
+        self.accounts.get(WORLD).map_or(0, |world| -world.balance)
+    }
+
     /// Whether a transaction lies below its coordinator's mark, so that its end may be forgotten.
     pub(crate) fn is_below_mark(&self, txn: TxnId) -> bool {
         self.seen

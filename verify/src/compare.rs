@@ -10,7 +10,7 @@ use protocol::participant::NodeState;
 use crate::book::{Account, Book, accounts_of, finished_of, prepared_of};
 use crate::findings::{At, Findings, Store};
 use crate::report::Invariant;
-use crate::requests::Requests;
+use crate::requests::attempts_of;
 
 /// Most differences of one kind that are reported of one state: what is wrong everywhere is told by the first few.
 const DIFFERENCES_MAX: usize = 5;
@@ -29,8 +29,8 @@ pub(crate) fn compare(node: NodeId, book: &Book<'_>, state: &NodeState, what: &s
     differ.report("prepared", prepared, prepared_of(state), debug);
     let finished = book.finished.iter().map(|(&txn, &ended)| (txn, ended));
     differ.report("ended", finished, finished_of(state), debug);
-    let theirs = Requests::from_state(state.requests());
-    differ.report("request", book.requests.iter(), theirs.iter(), debug);
+    let requests = book.requests.iter().map(|(id, &attempt)| (id, attempt));
+    differ.report("request", requests, attempts_of(state.requests()), debug);
     let seen = book.seen.iter().map(|(&id, &seen)| (id, seen));
     let theirs = state.coordinators().iter().map(|(&id, &seen)| (id, seen));
     differ.report("coordinator", seen, theirs, debug);

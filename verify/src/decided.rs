@@ -1,6 +1,6 @@
 //! How each transaction ended in the whole cluster, and whether everyone agrees (V3).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use protocol::fold::Seq;
@@ -55,7 +55,7 @@ pub(crate) fn decide(cluster: &Cluster<'_>, findings: &mut Findings) -> Decided 
         .values()
         .flat_map(|coordinator| coordinator.decisions.keys().copied());
     let mut txns: Vec<TxnId> = told.chain(decided).collect();
-    txns.sort_unstable();
+    txns.sort(); // Of several sorted lists; the stable sort finds that out.
     txns.dedup();
     let mut decided = Decided::default();
     for txn in txns {
@@ -88,7 +88,7 @@ struct Case<'c, 'a> {
     /// Everyone who has a story about it.
     stories: Vec<(NodeId, &'c Story<'a>)>,
     /// Everyone who takes part, as far as that is known, and everyone who has done something.
-    participants: BTreeSet<NodeId>,
+    participants: Vec<NodeId>,
 }
 
 impl<'c, 'a> Case<'c, 'a> {
@@ -104,7 +104,9 @@ impl<'c, 'a> Case<'c, 'a> {
         let in_log = decision.into_iter().flat_map(|decision| &decision.participants);
         let active = stories.iter().filter(|(_, story)| story.operations.is_some());
         let active = active.map(|(node, _)| node);
-        let participants = named.chain(in_log).chain(active).copied().collect();
+        let mut participants: Vec<NodeId> = named.chain(in_log).chain(active).copied().collect();
+        participants.sort_unstable();
+        participants.dedup();
         Case {
             cluster,
             txn,

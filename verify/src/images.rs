@@ -35,7 +35,7 @@ pub struct Refused {
 pub enum Error {
     /// A directory cannot be read, or a process has a store open.
     Store(engine::Error),
-    /// A directory without any store.
+    /// No directory, or one without any store.
     NoStore(PathBuf),
     /// Two stores that cannot belong together.
     Apart(String),
@@ -70,7 +70,11 @@ impl Images {
     pub fn read(dirs: &[impl AsRef<Path>]) -> Result<Images, Error> {
         let mut images = Images::default();
         for dir in dirs.iter().map(AsRef::as_ref) {
-            let owners = engine::owners(dir).map_err(Error::Store)?;
+            let owners = if dir.is_dir() {
+                engine::owners(dir).map_err(Error::Store)?
+            } else {
+                Vec::new()
+            };
             if owners.is_empty() {
                 return Err(Error::NoStore(dir.to_owned()));
             }

@@ -20,6 +20,7 @@ pub(crate) fn check(
     let mut sum = Sum::default();
     for node in cluster.nodes.values() {
         sum.found += node.book.sum();
+        sum.brought_in += node.book.brought_in();
         let happened = node
             .book
             .prepared

@@ -160,8 +160,10 @@ pub enum Forced {
 /// All balances of all nodes, `@world` included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sum {
-    /// As they are.
+    /// As they are: what is in accounts, less what was brought in.
     pub found: i128,
+    /// What deposits have brought in, which is what `@world` owes.
+    pub brought_in: i128,
     /// What transactions that are decided and still prepared somewhere will add there.
     pub in_doubt: i128,
     /// What operators kept from happening, or made happen, against the decision.
@@ -196,4 +198,17 @@ pub struct Report {
     pub forced: Vec<Forced>,
     /// What could not be checked.
     pub unchecked: Vec<Unchecked>,
+}
+
+impl Report {
+    /// Whether all the money could be counted.
+    pub fn is_complete(&self) -> bool {
+        let money = |unchecked: &Unchecked| unchecked.invariant == Invariant::V1;
+        !self.unchecked.iter().any(money)
+    }
+
+    /// Whether a file is damaged, if only one that a start does not need.
+    pub fn is_damaged(&self) -> bool {
+        self.stores.iter().any(|store| !store.damage.is_empty())
+    }
 }

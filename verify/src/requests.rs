@@ -32,10 +32,7 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) fn from_state(state: &participant::Requests) -> Requests {
-        let attempts: BTreeMap<RequestId, Attempt> = state
-            .entries()
-            .map(|(&request, entry)| (request, Attempt::from(entry)))
-            .collect();
+        let attempts: BTreeMap<RequestId, Attempt> = attempts_of(state).collect();
         let mut finished: Vec<(Seq, RequestId)> = attempts
             .iter()
             .filter_map(|(&request, attempt)| attempt.ended.map(|(_, seq)| (seq, request)))
@@ -103,6 +100,13 @@ impl Requests {
         let len = u64::try_from(self.finished.len()).expect("a length fits");
         len >= self.window.saturating_add(more)
     }
+}
+
+/// A state's table as this one has it.
+pub(crate) fn attempts_of(state: &participant::Requests) -> impl Iterator<Item = (RequestId, Attempt)> {
+    state
+        .entries()
+        .map(|(&request, entry)| (request, Attempt::from(entry)))
 }
 
 impl From<&participant::RequestEntry> for Attempt {

@@ -5,7 +5,9 @@ use std::fmt;
 use protocol::message::OperatorWord;
 
 use crate::decided::words;
-use crate::report::{CoordinatorWord, Forced, InDoubt, Invariant, Open, Report, StoreLine, Violation};
+use crate::report::{
+    CoordinatorWord, Forced, InDoubt, Invariant, Open, Report, StoreLine, Sum, Unchecked, Violation,
+};
 
 impl Invariant {
     /// What it says.
@@ -41,22 +43,37 @@ impl fmt::Display for Violation {
     }
 }
 
+impl fmt::Display for Unchecked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.count {
+            1 => write!(f, "{}: {}", self.invariant, self.why),
+            count => write!(f, "{}, {count} times: {}", self.invariant, self.why),
+        }
+    }
+}
+
 impl fmt::Display for StoreLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let StoreLine {
             name, kind, through, ..
         } = self;
-        write!(f, "{name}: {kind}, up to record {through}")?;
+        write!(f, "{name} ({kind}): ")?;
         match self.checked_from {
-            Some(0) => write!(f, ", every state since the first record checked")?,
-            Some(from) => write!(f, ", every state since record {from} checked")?,
-            None => write!(f, ", only its last state checked")?,
+            Some(0) => write!(f, "every state up to record {through} checked")?,
+            Some(from) => write!(f, "every state from record {from} to {through} checked")?,
+            None => write!(f, "its state at record {through} checked")?,
         }
         if self.accounts > 0 {
-            write!(f, ", {} accounts", self.accounts)?;
+            write!(f, ", {}", count(self.accounts, "account"))?;
         }
         Ok(())
     }
+}
+
+/// A number of things.
+fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }
 
 impl fmt::Display for InDoubt {
@@ -132,16 +149,26 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for store in &self.stores {
             writeln!(f, "{store}")?;
-            for notice in &store.notices {
-                writeln!(f, "  note: {notice}")?;
-            }
-            for damage in &store.damage {
-                writeln!(f, "  DAMAGED: {damage}")?;
-            }
+            store
+                .notices
+                .iter()
+                .try_for_each(|notice| writeln!(f, "  {notice}"))?;
+            store
+                .damage
+                .iter()
+                .try_for_each(|damage| writeln!(f, "  DAMAGED: {damage}"))?;
         }
-        let (committed, all) = (self.committed, self.transactions);
-        writeln!(f, "{all} transactions are known, {committed} of them committed")?;
-        write!(f, "All balances add up to {}", self.sum.found)?;
+        let known = count(self.transactions, "transaction");
+        writeln!(f, "{known} known, {} of them committed", self.committed)?;
+        let Sum {
+            found, brought_in, ..
+        } = self.sum;
+        let in_accounts = found + brought_in;
+        let which = if self.is_complete() { "all" } else { "these" };
+        write!(
+            f,
+            "{in_accounts} in accounts, {brought_in} brought in: {which} balances add up to {found}"
+        )?;
         if self.sum.in_doubt != 0 {
             write!(
                 f,
@@ -156,17 +183,7 @@ impl fmt::Display for Report {
         section(f, "In doubt, with their accounts held", &self.in_doubt)?;
         section(f, "Not finished by their coordinator", &self.open)?;
         section(f, "Done by operators", &self.forced)?;
-        let unchecked: Vec<String> = self
-            .unchecked
-            .iter()
-            .map(|unchecked| {
-                format!(
-                    "{} ({} cases): {}",
-                    unchecked.invariant, unchecked.count, unchecked.why
-                )
-            })
-            .collect();
-        section(f, "Not checked", &unchecked)?;
+        section(f, "Not checked", &self.unchecked)?;
         section(f, "VIOLATED", &self.violations)
     }
 }
