@@ -6,6 +6,8 @@ mod demo;
 mod exit;
 mod logging;
 mod output;
+#[cfg(planted)]
+mod planted;
 mod power_cut;
 mod serve;
 mod up;
@@ -20,6 +22,10 @@ use crate::exit::Exit;
 use crate::output::explain;
 
 fn main() -> ExitCode {
+    #[cfg(planted)]
+    if let Some(exit) = planted::announce() {
+        return exit.into();
+    }
     let exit = match Cli::try_parse() {
         Ok(cli) => run(cli.command),
         Err(error) => on_usage_error(&error),
