@@ -35,7 +35,7 @@ pub use disk::{Disk, DiskFile, OsDisk, OsFile};
 pub use error::Error;
 pub use inspect::{Content, Inspection, inspect, inspect_on, owners, owners_on};
 pub use json::Clock;
-pub use mem_disk::{Fate, MemDisk, MemFile, Pending};
+pub use mem_disk::{Fate, MemDisk, MemFile, Operation, Pending};
 pub use open::{is_locked, open, open_on};
 pub use timers::{Mark, Timers};
 pub use turn::{Halt, Turn};

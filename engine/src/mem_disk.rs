@@ -33,6 +33,23 @@ pub enum Pending {
     Name,
 }
 
+/// What an operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Reads a file, a name or all names, or asks for free space.
+    Look,
+    /// Makes a file.
+    Create,
+    /// Appends to a file.
+    Append,
+    /// Makes a file's content durable.
+    Sync,
+    /// Moves, adds or removes a name.
+    Name,
+    /// Makes all names durable.
+    SyncDir,
+}
+
 /// A directory in memory. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct MemDisk {
@@ -56,6 +73,10 @@ struct Inner {
     /// Operations so far.
     operations: u64,
     inject: Option<Injection>,
+    /// The first operation that an injected fault has met.
+    struck: Option<Operation>,
+    /// Syncs say that they have worked, and do nothing.
+    lies: bool,
     /// Bytes that all files together may have.
     capacity: Option<u64>,
 }
@@ -122,6 +143,24 @@ impl MemDisk {
         });
     }
 
+    /// Takes back what [`MemDisk::fail_after`] and [`MemDisk::stop_after`] have set up. Says which operation they met
+    /// first, if any.
+    pub fn calm(&self) -> Option<Operation> {
+        let mut inner = self.lock();
+        inner.inject = None;
+        inner.struck.take()
+    }
+
+    /// Lets syncs of files and names lie from now on: they say that they have worked, and do nothing.
+    pub fn set_lies(&self, lies: bool) {
+        self.lock().lies = lies;
+    }
+
+    /// Bytes in all files together.
+    pub fn used(&self) -> u64 {
+        self.lock().used()
+    }
+
     /// Limits what all files together may hold, in bytes.
     pub fn set_capacity(&self, capacity: Option<u64>) {
         self.lock().capacity = capacity;
@@ -136,7 +175,12 @@ impl MemDisk {
                 change.apply(&mut names);
             }
         }
-        let inodes = inner.inodes.iter().map(|inode| inode.crash(fate)).collect();
+        let mut inodes: Vec<Inode> = inner.inodes.iter().map(|inode| inode.crash(fate)).collect();
+        for (inode, gone) in inodes.iter_mut().enumerate() {
+            if !names.values().any(|&named| named == inode) {
+                *gone = Inode::default();
+            }
+        }
         let after = Inner {
             inodes,
             durable_names: names.clone(),
@@ -173,19 +217,20 @@ impl MemDisk {
     }
 
     /// Counts an operation that reads or changes names at once; a process that dies in it has done nothing.
-    fn operate(&self) -> io::Result<MutexGuard<'_, Inner>> {
+    fn operate(&self, operation: Operation) -> io::Result<MutexGuard<'_, Inner>> {
         let mut inner = self.lock();
-        inner.step()?;
+        inner.step(operation)?;
         Ok(inner)
     }
 }
 
 impl Inner {
-    fn step(&mut self) -> io::Result<()> {
+    fn step(&mut self, operation: Operation) -> io::Result<()> {
         let this = self.operations;
         self.operations += 1;
         match self.inject {
             Some(Injection { at, fault, for_ever }) if this == at || (for_ever && this > at) => {
+                self.struck.get_or_insert(operation);
                 Err(fault.into_error())
             }
             Some(_) | None => Ok(()),
@@ -268,7 +313,7 @@ impl Disk for MemDisk {
     type File = MemFile;
 
     fn create(&self, name: &str) -> io::Result<MemFile> {
-        let mut inner = self.operate()?;
+        let mut inner = self.operate(Operation::Create)?;
         inner.inodes.push(Inode::default());
         let inode = inner.inodes.len() - 1;
         inner.change(NameChange::Give {
@@ -282,18 +327,18 @@ impl Disk for MemDisk {
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        let inner = self.operate()?;
+        let inner = self.operate(Operation::Look)?;
         let inode = inner.inode(name)?;
         Ok(inner.inodes[inode].content.clone())
     }
 
     fn exists(&self, name: &str) -> io::Result<bool> {
-        Ok(self.operate()?.names.contains_key(name))
+        Ok(self.operate(Operation::Look)?.names.contains_key(name))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut inner = self.lock();
-        let stepped = inner.step();
+        let stepped = inner.step(Operation::Name);
         if stepped.is_ok() || inner.dies_now() {
             let inode = inner.inode(from)?;
             // As POSIX has it: two names of one file stay as they are.
@@ -309,7 +354,7 @@ impl Disk for MemDisk {
     }
 
     fn link(&self, name: &str, link: &str) -> io::Result<()> {
-        let mut inner = self.operate()?;
+        let mut inner = self.operate(Operation::Name)?;
         let inode = inner.inode(name)?;
         if inner.names.contains_key(link) {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -323,7 +368,7 @@ impl Disk for MemDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut inner = self.lock();
-        let stepped = inner.step();
+        let stepped = inner.step(Operation::Name);
         if stepped.is_ok() || inner.dies_now() {
             let inode = inner.inode(name)?;
             inner.change(NameChange::Remove {
@@ -335,11 +380,14 @@ impl Disk for MemDisk {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.operate()?.names.keys().cloned().collect())
+        Ok(self.operate(Operation::Look)?.names.keys().cloned().collect())
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        let mut inner = self.operate()?;
+        let mut inner = self.operate(Operation::SyncDir)?;
+        if inner.lies {
+            return Ok(());
+        }
         for change in std::mem::take(&mut inner.name_changes) {
             change.apply(&mut inner.durable_names);
         }
@@ -347,7 +395,7 @@ impl Disk for MemDisk {
     }
 
     fn free_space(&self) -> io::Result<u64> {
-        let inner = self.operate()?;
+        let inner = self.operate(Operation::Look)?;
         Ok(inner
             .capacity
             .map_or(u64::MAX, |capacity| capacity.saturating_sub(inner.used())))
@@ -361,7 +409,7 @@ impl Disk for MemDisk {
 impl DiskFile for MemFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut inner = self.disk.lock();
-        let mut result = inner.step();
+        let mut result = inner.step(Operation::Append);
         let room = inner
             .capacity
             .map_or(u64::MAX, |capacity| capacity.saturating_sub(inner.used()));
@@ -389,7 +437,10 @@ impl DiskFile for MemFile {
 
     fn sync(&mut self) -> io::Result<()> {
         let mut inner = self.disk.lock();
-        let result = inner.step();
+        let result = inner.step(Operation::Sync);
+        if inner.lies {
+            return result;
+        }
         let pending = &mut inner.inodes[self.inode].pending;
         match &result {
             Ok(()) => {
@@ -452,6 +503,28 @@ mod tests {
         file.sync().unwrap_err();
         file.sync().unwrap();
         assert_eq!(disk.crash(&mut |_| Fate::Drop).read("a").unwrap(), b"one");
+    }
+
+    #[test]
+    fn a_disk_that_lies_keeps_nothing_it_says_it_has_synced() {
+        let disk = MemDisk::new();
+        let mut file = written(&disk);
+        disk.set_lies(true);
+        file.sync().unwrap();
+        assert_eq!(disk.crash(&mut |_| Fate::Drop).read("a").unwrap(), b"one");
+    }
+
+    #[test]
+    fn a_calmed_disk_says_what_was_struck() {
+        let disk = MemDisk::new();
+        let mut file = written(&disk);
+        disk.stop_after(1);
+        file.append(b"last").unwrap();
+        file.sync().unwrap_err();
+        disk.list().unwrap_err();
+        assert_eq!(disk.calm(), Some(Operation::Sync));
+        assert_eq!(disk.calm(), None);
+        file.sync().unwrap();
     }
 
     #[test]
