@@ -1,0 +1,240 @@
+//! What clients asked for and what they were told: the oracle's own memory, kept apart from everything it judges.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::id::{Place, RequestId, TxnId};
+use protocol::leg::Order;
+use protocol::message::Outcome;
+
+use crate::time::Time;
+
+/// A request as its client sees it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Its id.
+    pub id: RequestId,
+    /// What it asks for.
+    pub order: Order,
+    /// When it was first sent; nothing of it can be seen before.
+    pub began: Time,
+    /// What the client was told, once that was final.
+    pub told: Option<Told>,
+    /// Whether it must never happen.
+    pub never: bool,
+}
+
+/// A final answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// When.
+    pub at: Time,
+    /// The transaction if it happened, nothing if it did not.
+    pub committed: Option<TxnId>,
+    /// Whether whoever asks again must be told the same. An abort that answers a first send leaves no trace: presumed
+    /// abort suffices while nobody else can ask under that id.
+    pub bound: bool,
+}
+
+/// An account that was read.
+#[derive(Clone, Debug)]
+struct Read {
+    place: Place,
+    began: Time,
+    ended: Time,
+    found: i64,
+}
+
+/// Everything clients know.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    asked: Vec<Asked>,
+    reads: Vec<Read>,
+    /// Audits that saw everything and found all the money.
+    pub exact_audits: u64,
+    /// What must not be: each line one violation.
+    pub violations: Vec<String>,
+}
+
+/// More choices than this are not tried out: a read that so many unfinished transactions might explain says nothing.
+const OPTIONAL_MAX: usize = 18;
+
+impl History {
+    /// Notes a new request; returns its number.
+    pub fn ask(&mut self, order: Order, began: Time, never: bool) -> usize {
+        let number = self.asked.len();
+        self.asked.push(Asked {
+            id: request_id(number),
+            order,
+            began,
+            told: None,
+            never,
+        });
+        number
+    }
+
+    /// All requests.
+    pub fn asked(&self) -> &[Asked] {
+        &self.asked
+    }
+
+    /// Notes what a client was told about request `number`. What was said once must stay true.
+    pub fn tell(&mut self, number: usize, outcome: &Outcome, repeated: bool, at: Time) {
+        let asked = &mut self.asked[number];
+        let committed = match outcome {
+            Outcome::Committed { txn } => Some(*txn),
+            Outcome::Aborted { .. } | Outcome::Rejected { .. } => None,
+            Outcome::Reused => {
+                self.violations.push(format!(
+                    "V5: request {} has always had one body and is told that it had another before",
+                    asked.id
+                ));
+                return;
+            }
+            Outcome::Unknown { .. } => return,
+        };
+        if asked.never && committed.is_some() {
+            self.violations
+                .push(format!("request {} must never happen, and {outcome}", asked.id));
+        }
+        match &asked.told {
+            None => {
+                let bound = committed.is_some() || repeated;
+                asked.told = Some(Told { at, committed, bound });
+            }
+            Some(before) if before.committed == committed => {}
+            Some(before) => self.violations.push(format!(
+                "V5: request {} was told {:?}, and now {outcome}",
+                asked.id, before.committed
+            )),
+        }
+    }
+
+    /// Notes a balance that was read.
+    pub fn read(&mut self, place: Place, began: Time, ended: Time, found: i64) {
+        if found < 0 {
+            self.violations.push(format!("V2: {place} was read as {found}"));
+        }
+        self.reads.push(Read {
+            place,
+            began,
+            ended,
+            found,
+        });
+    }
+
+    /// Every account that somebody was told money for, and what it must hold if everything that was told is true and
+    /// nothing else happened.
+    pub fn balances(&self) -> BTreeMap<Place, i64> {
+        let mut balances = BTreeMap::new();
+        for (_, asked) in self.committed() {
+            for leg in asked.order.legs() {
+                *balances.entry(leg.place.clone()).or_default() += leg.delta.get();
+            }
+        }
+        balances
+    }
+
+    fn committed(&self) -> impl Iterator<Item = (&Told, &Asked)> {
+        self.asked.iter().filter_map(|asked| {
+            let told = asked.told.as_ref()?;
+            told.committed.map(|_| (told, asked))
+        })
+    }
+
+    /// Judges every read (V7): it shows all that anybody was told before it began, and besides only what was asked for
+    /// before it ended. Requires that every request has been answered.
+    pub fn judge_reads(&mut self) {
+        let mut by_place: BTreeMap<&Place, Vec<(Time, Time, i64)>> = BTreeMap::new();
+        for (told, asked) in self.asked.iter().filter_map(|asked| Some((asked.told.as_ref()?, asked))) {
+            if told.committed.is_some() {
+                for leg in asked.order.legs() {
+                    let change = (asked.began, told.at, leg.delta.get());
+                    by_place.entry(&leg.place).or_default().push(change);
+                }
+            }
+        }
+        let mut found = Vec::new();
+        for read in &self.reads {
+            let changes = by_place.get(&read.place).map(Vec::as_slice).unwrap_or_default();
+            let (must, may): (Vec<_>, Vec<_>) = changes
+                .iter()
+                .filter(|(began, _, _)| *began <= read.ended)
+                .partition(|(_, told, _)| *told < read.began);
+            let sure: i64 = must.iter().map(|(_, _, delta)| delta).sum();
+            if may.len() > OPTIONAL_MAX {
+                continue;
+            }
+            let mut possible = BTreeSet::from([sure]);
+            for (_, _, delta) in may {
+                let with: Vec<i64> = possible.iter().map(|sum| sum + delta).collect();
+                possible.extend(with);
+            }
+            if !possible.contains(&read.found) {
+                found.push(format!(
+                    "V7: {} was read as {} between {} and {}, but {} is certain and only {possible:?} can be",
+                    read.place, read.found, read.began, read.ended, sure
+                ));
+            }
+        }
+        self.violations.append(&mut found);
+    }
+}
+
+/// The id of request `number`.
+pub fn request_id(number: usize) -> RequestId {
+    RequestId(u128::try_from(number).expect("a small number") + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::id::StoreId;
+    use protocol::leg::Order;
+
+    use super::*;
+
+    fn transfer(amount: i64) -> Order {
+        let (from, to) = ("N1/A".parse().unwrap(), "N2/B".parse().unwrap());
+        Order::transfer(from, to, amount.try_into().unwrap()).unwrap()
+    }
+
+    fn committed(sequence: u64) -> Outcome {
+        Outcome::Committed {
+            txn: TxnId::new(StoreId(1), 1, sequence),
+        }
+    }
+
+    #[test]
+    fn a_read_may_show_what_is_under_way_and_must_show_what_was_told() {
+        let place: Place = "N2/B".parse().unwrap();
+        let cases = [(5, true), (12, true), (0, false), (7, false), (20, false)];
+        for (found, fine) in cases {
+            let mut history = History::default();
+            let first = history.ask(transfer(5), Time(0), false);
+            history.tell(first, &committed(1), false, Time(10));
+            let second = history.ask(transfer(7), Time(15), false);
+            history.read(place.clone(), Time(11), Time(20), found);
+            history.tell(second, &committed(2), false, Time(30));
+            history.judge_reads();
+            assert_eq!(history.violations.is_empty(), fine, "{found}: {:?}", history.violations);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_changes_is_a_violation() {
+        let mut history = History::default();
+        let number = history.ask(transfer(5), Time(0), false);
+        history.tell(number, &committed(1), false, Time(1));
+        history.tell(number, &committed(1), true, Time(2));
+        assert!(history.violations.is_empty());
+        history.tell(number, &committed(2), true, Time(3));
+        assert_eq!(history.violations.len(), 1);
+    }
+
+    #[test]
+    fn what_must_never_happen_is_noticed() {
+        let mut history = History::default();
+        let number = history.ask(transfer(5), Time(0), true);
+        history.tell(number, &committed(1), false, Time(1));
+        assert_eq!(history.violations.len(), 1);
+    }
+}
