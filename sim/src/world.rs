@@ -678,7 +678,9 @@ impl World {
             self.tally.deed();
             self.post(conn, to_end, Cargo::Frame(frame.clone()));
         }
-        if between_servers && frame.kind != Kind::Other && self.mail.chance(mail.again) {
+        // An inquiry is answered before its transaction can end: it never arrives later than its own acknowledgement.
+        let comes_again = !matches!(frame.kind, Kind::Other | Kind::Inquiry);
+        if between_servers && comes_again && self.mail.chance(mail.again) {
             let after = self.mail.skewed(MS, 10 * SECOND);
             let life = self.lives(frame.from);
             self.put(self.now + after, Event::Again(frame.from, life, to, frame.clone()));
@@ -1167,12 +1169,18 @@ impl World {
     pub(crate) fn is_at_rest(&self) -> bool {
         self.clients_are_done()
             && self.processes().into_iter().all(|who| self.is_up(who))
-            && self.links.values().all(|link| link.up)
+            && self.links.values().all(|link| self.is_whole(link))
             && self.participants().all(|participant| participant.load() == 0)
             && self
                 .coordinators
                 .iter()
                 .all(|process| process.machine().is_some_and(|machine| machine.load() == 0))
+    }
+
+    /// Whether both ends of a link are up: a machine that lost power is not missed at once.
+    fn is_whole(&self, link: &Link) -> bool {
+        let is_open = |conn| self.network.is_open(conn, End::Listener);
+        link.up && link.conn.is_some_and(is_open)
     }
 
     /// Who has not come to rest, for a person.
@@ -1184,7 +1192,7 @@ impl World {
             }
         }
         for ((from, to), link) in &self.links {
-            if !link.up {
+            if !self.is_whole(link) {
                 left.push(format!("{} has no link to {}", Who::Coordinator(*from), Who::Node(*to)));
             }
         }
