@@ -130,7 +130,11 @@ fn node(scene: &Scene<'_>) -> Vec<&'static str> {
         }
         Moment::Sending { sent, unsent, told } => {
             if unsent.contains(&Kind::VoteYes) {
-                found.push(if told.has(RecordKind::PrepareOk) { "N5" } else { "N15" });
+                found.push(if told.has(RecordKind::PrepareOk) {
+                    "N5"
+                } else {
+                    "N15"
+                });
             }
             if sent.contains(&Kind::VoteYes) {
                 found.push("N6");

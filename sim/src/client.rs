@@ -163,7 +163,11 @@ impl Client {
     /// A reply arrived.
     pub(crate) fn heard(&mut self, conn: ConnId, call: u64, answer: Answer, now: Time) -> Vec<Wish> {
         let ours = self.line.is_some_and(|line| line.conn == conn);
-        let Some(running) = self.running.as_ref().filter(|running| ours && running.call == call) else {
+        let Some(running) = self
+            .running
+            .as_ref()
+            .filter(|running| ours && running.call == call)
+        else {
             return Vec::new();
         };
         let attempt = running.attempt;

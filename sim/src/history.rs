@@ -145,7 +145,11 @@ impl History {
     /// before it ended. Requires that every request has been answered.
     pub fn judge_reads(&mut self) {
         let mut by_place: BTreeMap<&Place, Vec<(Time, Time, i64)>> = BTreeMap::new();
-        for (told, asked) in self.asked.iter().filter_map(|asked| Some((asked.told.as_ref()?, asked))) {
+        for (told, asked) in self
+            .asked
+            .iter()
+            .filter_map(|asked| Some((asked.told.as_ref()?, asked)))
+        {
             if told.committed.is_some() {
                 for leg in asked.order.legs() {
                     let change = (asked.began, told.at, leg.delta.get());
@@ -215,7 +219,12 @@ mod tests {
             history.read(place.clone(), Time(11), Time(20), found);
             history.tell(second, &committed(2), false, Time(30));
             history.judge_reads();
-            assert_eq!(history.violations.is_empty(), fine, "{found}: {:?}", history.violations);
+            assert_eq!(
+                history.violations.is_empty(),
+                fine,
+                "{found}: {:?}",
+                history.violations
+            );
         }
     }
 

@@ -141,7 +141,9 @@ impl Nemesis {
     }
 
     pub(crate) fn ending_at_disk(&mut self, who: Who) -> Ending {
-        self.armed.remove(&who).map_or(Ending::Killed, |armed| armed.ending)
+        self.armed
+            .remove(&who)
+            .map_or(Ending::Killed, |armed| armed.ending)
     }
 
     pub(crate) fn allows_stops(&self) -> bool {
@@ -327,4 +329,3 @@ fn slow_sync(world: &mut World, victim: Who) -> bool {
     world.nemesis.slow_syncs.insert(victim, long);
     true
 }
-

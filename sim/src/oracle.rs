@@ -47,7 +47,12 @@ pub(crate) fn judge(world: &mut World) -> Vec<String> {
         rest(&nodes, &coordinators, &mut wrong);
     }
     if !world.nemesis.tampers {
-        wrong.extend(world.alarms.iter().map(|(who, text)| format!("{who} raises an alarm: {text}")));
+        wrong.extend(
+            world
+                .alarms
+                .iter()
+                .map(|(who, text)| format!("{who} raises an alarm: {text}")),
+        );
     }
     wrong
 }
@@ -89,16 +94,25 @@ fn rest(nodes: &[NodeState], coordinators: &[CoordinatorState], wrong: &mut Vec<
     for (number, state) in nodes.iter().enumerate() {
         let node = node_id(number);
         if state.ledger().any_held() || !state.prepared().is_empty() {
-            wrong.push(format!("V9: {node} still holds accounts: {:?}", state.prepared().keys()));
+            wrong.push(format!(
+                "V9: {node} still holds accounts: {:?}",
+                state.prepared().keys()
+            ));
         }
         let kept = state.ended().len();
         if kept > OUTCOMES_MAX {
-            wrong.push(format!("V11: {node} still remembers how {kept} transactions ended"));
+            wrong.push(format!(
+                "V11: {node} still remembers how {kept} transactions ended"
+            ));
         }
     }
     for (number, state) in coordinators.iter().enumerate() {
         if !state.open().is_empty() {
-            wrong.push(format!("V9: c{} still has {:?} open", number + 1, state.open().keys()));
+            wrong.push(format!(
+                "V9: c{} still has {:?} open",
+                number + 1,
+                state.open().keys()
+            ));
         }
     }
 }

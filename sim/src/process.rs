@@ -167,8 +167,8 @@ impl<R: Role> Process<R> {
         for notice in &opened.notices {
             stage.trace.deed(now, who, || notice.clone());
         }
-        let (role, machine) = R::awake(stage.cast, who, opened.store, incarnation, opened.state)
-            .map_err(Death::Stopped)?;
+        let (role, machine) =
+            R::awake(stage.cast, who, opened.store, incarnation, opened.state).map_err(Death::Stopped)?;
         self.life = Some(Life {
             role,
             machine,

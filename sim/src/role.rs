@@ -7,8 +7,8 @@ use std::time::Duration;
 use engine::Owner;
 use protocol::codec::{self, BadBody};
 use protocol::coordinator::{
-    Coordinator, CoordinatorConfig, CoordinatorInput, CoordinatorMessage, CoordinatorRecord, CoordinatorState,
-    CoordinatorTimer, CoordinatorTo,
+    Coordinator, CoordinatorConfig, CoordinatorInput, CoordinatorMessage, CoordinatorRecord,
+    CoordinatorState, CoordinatorTimer, CoordinatorTo,
 };
 use protocol::effects::Machine;
 use protocol::fold::Fold;
@@ -16,7 +16,9 @@ use protocol::hello::{self, Hello};
 use protocol::id::{ClusterName, Incarnation, NodeId, StoreId};
 use protocol::ledger::HoldKind;
 use protocol::message::{Answer, Call, FromNode, Reply, ToNode, Vote};
-use protocol::participant::{NodeRecord, NodeState, Participant, ParticipantConfig, ParticipantInput, ParticipantTimer};
+use protocol::participant::{
+    NodeRecord, NodeState, Participant, ParticipantConfig, ParticipantInput, ParticipantTimer,
+};
 use protocol::reason::Decision;
 
 use crate::autopsy::RecordKind;
@@ -269,7 +271,6 @@ impl CoordinatorRole {
         let link = self.links.iter().find(|&(_, &link)| link == conn);
         link.map(|(&node, _)| node)
     }
-
 }
 
 impl Role for CoordinatorRole {
@@ -426,4 +427,3 @@ impl Role for CoordinatorRole {
         machine.load()
     }
 }
-

@@ -29,7 +29,9 @@ pub(crate) fn flip_a_bit(world: &mut World, who: Who) {
     let bit = world.nemesis.dice.below(bytes.len() * 8);
     bytes[bit / 8] ^= 1 << (bit % 8);
     disk.put(&name, &bytes);
-    world.tally.fire(if name.ends_with(".jsonl") { "D3" } else { "D6" });
+    world
+        .tally
+        .fire(if name.ends_with(".jsonl") { "D3" } else { "D6" });
     world.tally.deed();
     world
         .trace

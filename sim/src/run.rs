@@ -128,7 +128,10 @@ fn live(world: &mut World) -> (Vec<String>, Micros) {
     let healed_at = world.now;
     if !live_until(world, HEALING_MAX, World::is_at_rest) {
         let mut wrong = world.history.violations.clone();
-        wrong.push(format!("V10: 30 s after everything healed, {}", world.what_is_left()));
+        wrong.push(format!(
+            "V10: 30 s after everything healed, {}",
+            world.what_is_left()
+        ));
         return (wrong, HEALING_MAX);
     }
     let healing = world.now.0 - healed_at.0;
@@ -156,7 +159,11 @@ fn ask_again(world: &mut World) {
     let asked = world.history.asked().len();
     for n in 0..20.min(asked) {
         let order = world.nemesis.dice.below(asked);
-        if !world.history.asked()[order].told.as_ref().is_some_and(|told| told.bound) {
+        if !world.history.asked()[order]
+            .told
+            .as_ref()
+            .is_some_and(|told| told.bound)
+        {
             continue;
         }
         world.ask_again(n % world.clients_len(), order);

@@ -101,23 +101,35 @@ fn evil(dice: &mut Dice, habits: &Habits, nodes: usize) -> Idea {
     let nowhere: NodeId = "N99".parse().expect("a good name");
     let (legs, fault) = match dice.below(10) {
         // More than there is.
-        0 => (vec![leg(from, -1_000_000_000), leg(to, 1_000_000_000)], Some("I3")),
+        0 => (
+            vec![leg(from, -1_000_000_000), leg(to, 1_000_000_000)],
+            Some("I3"),
+        ),
         // To nobody.
         1 => {
             let node = to.node;
-            let nobody = Place { node, account: nobody };
+            let nobody = Place {
+                node,
+                account: nobody,
+            };
             (vec![leg(from, -1), leg(nobody, 1)], Some("I7"))
         }
         // From nobody.
         2 => {
             let node = from.node;
-            let nobody = Place { node, account: nobody };
+            let nobody = Place {
+                node,
+                account: nobody,
+            };
             (vec![leg(nobody, -1), leg(to, 1)], Some("I7"))
         }
         // Nowhere.
         3 => {
             let account = to.account.clone();
-            let nowhere = Place { node: nowhere, account };
+            let nowhere = Place {
+                node: nowhere,
+                account,
+            };
             (vec![leg(from, -1), leg(nowhere, 1)], Some("I6"))
         }
         // Money from nothing.

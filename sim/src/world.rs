@@ -28,9 +28,9 @@ use crate::tally::Tally;
 use crate::time::{Clock, MS, Micros, SECOND, Time};
 use crate::trace::{Event as Told, Trace};
 use crate::weather::Weather;
-use crate::{nemesis, rot};
 use crate::who::{Who, node_id};
 use crate::workload;
+use crate::{nemesis, rot};
 
 /// A peer that is silent for this long is dead.
 pub(crate) const SILENCE: Micros = 20 * SECOND;
@@ -241,7 +241,10 @@ impl World {
         self.requests_left = self.weather.habits.requests;
         self.wake_clients();
         if !self.weather.deeds.is_empty() {
-            let pause = self.nemesis.dice.between(self.weather.pause.0, self.weather.pause.1);
+            let pause = self
+                .nemesis
+                .dice
+                .between(self.weather.pause.0, self.weather.pause.1);
             self.put(self.now + pause, Event::Strike);
         }
     }
@@ -255,9 +258,7 @@ impl World {
     /// Every process, coordinators first.
     pub(crate) fn processes(&self) -> Vec<Who> {
         let coordinators = (0..self.coordinators.len()).map(Who::Coordinator);
-        coordinators
-            .chain((0..self.nodes.len()).map(Who::Node))
-            .collect()
+        coordinators.chain((0..self.nodes.len()).map(Who::Node)).collect()
     }
 
     fn put(&mut self, at: Time, event: Event) {
@@ -352,16 +353,13 @@ impl World {
 
     /// Lets a process look up at `at`, unless it does so before anyway.
     fn wake(&mut self, who: Who, at: Time) {
-        let (busy, frozen) = match who {
-            Who::Coordinator(number) => (
-                self.coordinators[number].busy_until,
-                self.coordinators[number].frozen_until,
-            ),
-            Who::Node(number) => (self.nodes[number].busy_until, self.nodes[number].frozen_until),
-            Who::Client(_) => unreachable!("clients are woken by their own events"),
-        };
+        let (busy, frozen) = self.hindered_until(who);
         let at = at.max(self.now).max(busy).max(frozen);
-        if self.wakes.get(&who).is_none_or(|&before| at < before || before < self.now) {
+        if self
+            .wakes
+            .get(&who)
+            .is_none_or(|&before| at < before || before < self.now)
+        {
             self.wakes.insert(who, at);
             self.put(at, Event::Wake(who));
         }
@@ -491,8 +489,9 @@ impl World {
     fn die(&mut self, who: Who, death: Death) {
         match death {
             Death::Disk(error) => {
-                self.trace
-                    .deed(self.now, who, || format!("dies: {}", first_line(&error.to_string())));
+                self.trace.deed(self.now, who, || {
+                    format!("dies: {}", first_line(&error.to_string()))
+                });
                 let expected = self.nemesis.expects_disk_death(who);
                 if !expected {
                     self.history
@@ -683,7 +682,10 @@ impl World {
         if between_servers && comes_again && self.mail.chance(mail.again) {
             let after = self.mail.skewed(MS, 10 * SECOND);
             let life = self.lives(frame.from);
-            self.put(self.now + after, Event::Again(frame.from, life, to, frame.clone()));
+            self.put(
+                self.now + after,
+                Event::Again(frame.from, life, to, frame.clone()),
+            );
         }
         if self.mail.chance(mail.damaged) {
             self.tally.fire("W10");
@@ -752,6 +754,16 @@ impl World {
         }
         if let (Who::Coordinator(from), End::Dialler, Some(Who::Node(to))) = (who, end, other) {
             self.link_changed(from, to, conn, &cargo);
+        }
+        match &cargo {
+            Cargo::Opened(hello) => {
+                self.trace
+                    .deed(self.now, who, || format!("connection {} with {hello}", conn.0));
+            }
+            Cargo::Closed => self
+                .trace
+                .deed(self.now, who, || format!("connection {} is closed", conn.0)),
+            Cargo::Frame(_) => {}
         }
         let item = match cargo {
             Cargo::Opened(hello) => Item::Opened(conn, hello),
@@ -847,7 +859,8 @@ impl World {
 
     /// A connection breaks; both sides learn it.
     pub(crate) fn cut(&mut self, conn: ConnId, first: End) {
-        self.trace.world(self.now, || format!("connection {} breaks", conn.0));
+        self.trace
+            .world(self.now, || format!("connection {} breaks", conn.0));
         self.put(self.now, Event::Arrive(conn, first, Cargo::Closed));
         self.post(conn, first.other(), Cargo::Closed);
     }
@@ -856,7 +869,8 @@ impl World {
     pub(crate) fn block(&mut self, from: Who, to: Who) {
         if self.network.block(from, to) {
             self.blocked_since.insert((from, to), self.now);
-            self.trace.world(self.now, || format!("{from} no longer reaches {to}"));
+            self.trace
+                .world(self.now, || format!("{from} no longer reaches {to}"));
             let silent = Event::Silent {
                 hearer: to,
                 other: from,
@@ -875,8 +889,9 @@ impl World {
         }
         self.tally.fire("W7");
         for (conn, end) in self.network.conns_between(hearer, other) {
-            self.trace
-                .world(self.now, || format!("{hearer} has heard nothing of {other} for too long"));
+            self.trace.world(self.now, || {
+                format!("{hearer} has heard nothing of {other} for too long")
+            });
             self.put(self.now, Event::Arrive(conn, end, Cargo::Closed));
             self.post(conn, end.other(), Cargo::Closed);
         }
@@ -920,7 +935,8 @@ impl World {
     /// A path is free again: what waited arrives, or its connection turns out to have broken meanwhile.
     pub(crate) fn free(&mut self, from: Who, to: Who) {
         let freed = self.network.unblock(from, to);
-        self.trace.world(self.now, || format!("{from} reaches {to} again"));
+        self.trace
+            .world(self.now, || format!("{from} reaches {to} again"));
         self.tally.fire("W5");
         let mut broken = BTreeSet::new();
         for (conn, end, cargo) in freed {
@@ -1151,7 +1167,9 @@ impl World {
                         AuditVerdict::Exact => self.history.exact_audits += 1,
                         AuditVerdict::Incomplete(_) => {}
                         AuditVerdict::Violated => {
-                            self.history.violations.push(format!("V8: an audit says {report:?}"));
+                            self.history
+                                .violations
+                                .push(format!("V8: an audit says {report:?}"));
                         }
                     }
                 }
@@ -1162,19 +1180,44 @@ impl World {
 
     /// Whether every client has nothing more to ask.
     pub(crate) fn clients_are_done(&self) -> bool {
-        self.requests_left == 0 && self.clients.iter().all(|client| client.is_idle() && client.open.is_empty())
+        self.requests_left == 0
+            && self
+                .clients
+                .iter()
+                .all(|client| client.is_idle() && client.open.is_empty())
     }
 
     /// Whether everything that was begun has ended, everywhere.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.clients_are_done()
-            && self.processes().into_iter().all(|who| self.is_up(who))
+            && self
+                .processes()
+                .into_iter()
+                .all(|who| self.is_up(who) && self.is_free(who))
             && self.links.values().all(|link| self.is_whole(link))
             && self.participants().all(|participant| participant.load() == 0)
             && self
                 .coordinators
                 .iter()
                 .all(|process| process.machine().is_some_and(|machine| machine.load() == 0))
+    }
+
+    /// Whether a process is neither frozen nor waiting for its disk.
+    fn is_free(&self, who: Who) -> bool {
+        let (busy, frozen) = self.hindered_until(who);
+        busy.max(frozen) <= self.now
+    }
+
+    /// Until when a process waits for its disk, and until when it is frozen.
+    fn hindered_until(&self, who: Who) -> (Time, Time) {
+        match who {
+            Who::Coordinator(number) => (
+                self.coordinators[number].busy_until,
+                self.coordinators[number].frozen_until,
+            ),
+            Who::Node(number) => (self.nodes[number].busy_until, self.nodes[number].frozen_until),
+            Who::Client(_) => (self.now, self.now),
+        }
     }
 
     /// Whether both ends of a link are up: a machine that lost power is not missed at once.
@@ -1193,7 +1236,11 @@ impl World {
         }
         for ((from, to), link) in &self.links {
             if !self.is_whole(link) {
-                left.push(format!("{} has no link to {}", Who::Coordinator(*from), Who::Node(*to)));
+                left.push(format!(
+                    "{} has no link to {}",
+                    Who::Coordinator(*from),
+                    Who::Node(*to)
+                ));
             }
         }
         for process in &self.coordinators {
@@ -1281,7 +1328,10 @@ impl World {
         if self.healed {
             return;
         }
-        let pause = self.nemesis.dice.between(self.weather.pause.0, self.weather.pause.1);
+        let pause = self
+            .nemesis
+            .dice
+            .between(self.weather.pause.0, self.weather.pause.1);
         self.put(self.now + pause, Event::Strike);
         nemesis::strike(self);
     }
