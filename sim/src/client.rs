@@ -26,8 +26,6 @@ pub(crate) enum Job {
     Read(Place),
     /// An audit.
     Audit,
-    /// An operator's question or order.
-    Operate,
 }
 
 /// What a client wants from the world.
@@ -256,7 +254,7 @@ fn duration(timer: Timer, running: &Running, dice: &mut Dice) -> Micros {
         Timer::Answer if running.patient => patience * 2 / 3,
         Timer::Answer => patience / 3,
         Timer::Backoff { round } => {
-            let longest = (50 * MS << (round.clamp(1, 8) - 1)).min(SECOND);
+            let longest = ((50 * MS) << (round.clamp(1, 8) - 1)).min(SECOND);
             dice.between(longest / 2, longest)
         }
         Timer::Deadline => patience,

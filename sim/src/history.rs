@@ -10,29 +10,29 @@ use crate::time::Time;
 
 /// A request as its client sees it.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// Its id.
-    pub id: RequestId,
+    pub(crate) id: RequestId,
     /// What it asks for.
-    pub order: Order,
+    pub(crate) order: Order,
     /// When it was first sent; nothing of it can be seen before.
-    pub began: Time,
+    pub(crate) began: Time,
     /// What the client was told, once that was final.
-    pub told: Option<Told>,
+    pub(crate) told: Option<Told>,
     /// Whether it must never happen.
-    pub never: bool,
+    pub(crate) never: bool,
 }
 
 /// A final answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub(crate) struct Told {
     /// When.
-    pub at: Time,
+    pub(crate) at: Time,
     /// The transaction if it happened, nothing if it did not.
-    pub committed: Option<TxnId>,
+    pub(crate) committed: Option<TxnId>,
     /// Whether whoever asks again must be told the same. An abort that answers a first send leaves no trace: presumed
     /// abort suffices while nobody else can ask under that id.
-    pub bound: bool,
+    pub(crate) bound: bool,
 }
 
 /// An account that was read.
@@ -46,13 +46,13 @@ struct Read {
 
 /// Everything clients know.
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     asked: Vec<Asked>,
     reads: Vec<Read>,
     /// Audits that saw everything and found all the money.
-    pub exact_audits: u64,
+    pub(crate) exact_audits: u64,
     /// What must not be: each line one violation.
-    pub violations: Vec<String>,
+    pub(crate) violations: Vec<String>,
 }
 
 /// More choices than this are not tried out: a read that so many unfinished transactions might explain says nothing.
@@ -60,7 +60,7 @@ const OPTIONAL_MAX: usize = 18;
 
 impl History {
     /// Notes a new request; returns its number.
-    pub fn ask(&mut self, order: Order, began: Time, never: bool) -> usize {
+    pub(crate) fn ask(&mut self, order: Order, began: Time, never: bool) -> usize {
         let number = self.asked.len();
         self.asked.push(Asked {
             id: request_id(number),
@@ -73,12 +73,12 @@ impl History {
     }
 
     /// All requests.
-    pub fn asked(&self) -> &[Asked] {
+    pub(crate) fn asked(&self) -> &[Asked] {
         &self.asked
     }
 
     /// Notes what a client was told about request `number`. What was said once must stay true.
-    pub fn tell(&mut self, number: usize, outcome: &Outcome, repeated: bool, at: Time) {
+    pub(crate) fn tell(&mut self, number: usize, outcome: &Outcome, repeated: bool, at: Time) {
         let asked = &mut self.asked[number];
         let committed = match outcome {
             Outcome::Committed { txn } => Some(*txn),
@@ -110,7 +110,7 @@ impl History {
     }
 
     /// Notes a balance that was read.
-    pub fn read(&mut self, place: Place, began: Time, ended: Time, found: i64) {
+    pub(crate) fn read(&mut self, place: Place, began: Time, ended: Time, found: i64) {
         if found < 0 {
             self.violations.push(format!("V2: {place} was read as {found}"));
         }
@@ -122,28 +122,9 @@ impl History {
         });
     }
 
-    /// Every account that somebody was told money for, and what it must hold if everything that was told is true and
-    /// nothing else happened.
-    pub fn balances(&self) -> BTreeMap<Place, i64> {
-        let mut balances = BTreeMap::new();
-        for (_, asked) in self.committed() {
-            for leg in asked.order.legs() {
-                *balances.entry(leg.place.clone()).or_default() += leg.delta.get();
-            }
-        }
-        balances
-    }
-
-    fn committed(&self) -> impl Iterator<Item = (&Told, &Asked)> {
-        self.asked.iter().filter_map(|asked| {
-            let told = asked.told.as_ref()?;
-            told.committed.map(|_| (told, asked))
-        })
-    }
-
     /// Judges every read (V7): it shows all that anybody was told before it began, and besides only what was asked for
     /// before it ended. Requires that every request has been answered.
-    pub fn judge_reads(&mut self) {
+    pub(crate) fn judge_reads(&mut self) {
         let mut by_place: BTreeMap<&Place, Vec<(Time, Time, i64)>> = BTreeMap::new();
         for (told, asked) in self
             .asked
@@ -185,7 +166,7 @@ impl History {
 }
 
 /// The id of request `number`.
-pub fn request_id(number: usize) -> RequestId {
+pub(crate) fn request_id(number: usize) -> RequestId {
     RequestId(u128::try_from(number).expect("a small number") + 1)
 }
 

@@ -8,9 +8,11 @@
 //! `engine::Turn`, the log format and its recovery from `engine`.
 
 mod autopsy;
+pub mod campaign;
 mod client;
 mod dice;
 mod history;
+pub mod mermaid;
 mod nemesis;
 mod network;
 mod oracle;
@@ -18,6 +20,7 @@ mod process;
 mod role;
 mod rot;
 pub mod run;
+pub mod sweep;
 mod tally;
 pub mod time;
 pub mod trace;
@@ -27,6 +30,5 @@ mod workload;
 mod world;
 
 pub use dice::{Dice, Permille};
-pub use nemesis::PostDeed;
 pub use role::Cast;
 pub use tally::Tally;

@@ -13,7 +13,7 @@ use crate::world::{Ending, Relief, World};
 
 /// What can be done to one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PostDeed {
+pub(crate) enum PostDeed {
     /// It is lost.
     Lose,
     /// It arrives twice.
@@ -28,7 +28,7 @@ pub enum PostDeed {
 
 impl PostDeed {
     /// All of them.
-    pub const ALL: [PostDeed; 5] = [
+    pub(crate) const ALL: [PostDeed; 5] = [
         PostDeed::Lose,
         PostDeed::Twice,
         PostDeed::Cut,
@@ -37,9 +37,34 @@ impl PostDeed {
     ];
 }
 
+/// What can be done to a process at one operation of its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DiskDeed {
+    /// It is killed there.
+    Kill,
+    /// Its machine loses power there.
+    PowerCut,
+    /// The operation fails for lack of space.
+    NoSpace,
+    /// The operation fails.
+    Broken,
+}
+
+impl DiskDeed {
+    /// All of them.
+    pub(crate) const ALL: [DiskDeed; 4] = [
+        DiskDeed::Kill,
+        DiskDeed::PowerCut,
+        DiskDeed::NoSpace,
+        DiskDeed::Broken,
+    ];
+}
+
 /// What is to go wrong at a chosen point, for the sweeps.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script {
+    /// What is done to these processes at that operation of their disks, counted from the end of the funding.
+    pub(crate) disks: BTreeMap<Who, (u64, DiskDeed)>,
     /// What is done to the messages with these numbers.
     pub(crate) messages: BTreeMap<u64, PostDeed>,
 }
@@ -88,6 +113,24 @@ impl Nemesis {
         self.rotting.clear();
         self.misroute_next = false;
         self.script.messages.clear();
+    }
+
+    /// Arms the disks that the script names.
+    pub(crate) fn arm_script(world: &mut World) {
+        for (who, (operation, deed)) in std::mem::take(&mut world.nemesis.script.disks) {
+            let disk = world.disk(who);
+            match deed {
+                DiskDeed::Kill | DiskDeed::PowerCut => disk.stop_after(operation),
+                DiskDeed::NoSpace => disk.fail_after(operation, Fault::NoSpace),
+                DiskDeed::Broken => disk.fail_after(operation, Fault::Broken),
+            }
+            let ending = match deed {
+                DiskDeed::PowerCut => Ending::PowerCut,
+                DiskDeed::Kill | DiskDeed::NoSpace | DiskDeed::Broken => Ending::Killed,
+            };
+            world.nemesis.arm_disk(who, ending);
+            world.tally.deed();
+        }
     }
 
     /// What is done to message `number`.

@@ -14,7 +14,7 @@ use crate::who::Who;
 
 /// A connection; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
+pub(crate) struct ConnId(pub(crate) u64);
 
 /// A frame and what it says, for those who cannot read.
 #[derive(Clone, Debug)]

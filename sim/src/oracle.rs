@@ -1,121 +1,117 @@
-//! Was it right? Judges a world that has come to rest, from what clients were told and from what is on the disks.
+//! Was it right? Judges a world from what clients were told and from what is on the disks.
 //!
-//! Nothing here asks the machines: the disks are read as a power cut right now would leave them.
+//! The disks are read as a power cut right now would leave them, without all that was not synced, and [`verify`] adds them
+//! up by itself: no machine is asked how much money there is.
 
-use std::collections::BTreeMap;
-
-use engine::{Fate, MemDisk};
-use protocol::coordinator::CoordinatorState;
+use engine::{Disk, Fate, Inspection, MemDisk};
+use protocol::effects::Machine;
 use protocol::fold::Fold;
-use protocol::id::Place;
-use protocol::participant::NodeState;
+use verify::{Claims, Images, Told, Word};
 
 use crate::process::Process;
 use crate::role::Role;
-use crate::who::{node_id, store_id};
+use crate::who::node_id;
 use crate::world::World;
 
-/// The state that a process would recover if power failed now and took everything that was not synced.
-fn after_power_cut<S: Fold, R: Role>(process: &Process<R>, world: &World) -> Result<S, String> {
-    let disk = process.disk.crash(&mut |_| Fate::Drop);
-    let fresh = store_id(process.who, process.birth);
-    engine::open_on::<S, MemDisk>(&disk, &process.store_config(), fresh, world.clock.for_engine())
-        .map(|opened| opened.state)
-        .map_err(|error| format!("{} cannot be read: {error}", process.who))
+/// Marks rise once a second, so that what ended in the last second may still be remembered.
+const OUTCOMES_MAX: usize = 8;
+
+/// A log is closed, checkpointed and removed as it grows: two checkpoints' worth of segments, and some room.
+const SEGMENTS_MAX: usize = 6;
+
+/// Everything that is wrong with the disks as they are right now, in the middle of things: what clients have been told
+/// must be there already (V4), and nothing may have ended in two ways.
+pub(crate) fn glance(world: &World) -> Vec<String> {
+    match images(world) {
+        Ok(images) => violations(&images, &claims(world, false)),
+        Err(wrong) => vec![wrong],
+    }
 }
 
 /// Everything that is wrong with a world at rest.
 pub(crate) fn judge(world: &mut World) -> Vec<String> {
     world.history.judge_reads();
     let mut wrong = std::mem::take(&mut world.history.violations);
-    let mut nodes: Vec<NodeState> = Vec::new();
-    for process in &world.nodes {
-        match after_power_cut(process, world) {
-            Ok(state) => nodes.push(state),
-            Err(error) => wrong.push(error),
+    match images(world) {
+        Ok(images) => {
+            wrong.extend(violations(&images, &claims(world, true)));
+            bounds(world, &mut wrong);
         }
-    }
-    let mut coordinators: Vec<CoordinatorState> = Vec::new();
-    for process in &world.coordinators {
-        match after_power_cut(process, world) {
-            Ok(state) => coordinators.push(state),
-            Err(error) => wrong.push(error),
-        }
-    }
-    if nodes.len() == world.nodes.len() {
-        money(world, &nodes, &mut wrong);
-        rest(&nodes, &coordinators, &mut wrong);
+        Err(unreadable) => wrong.push(unreadable),
     }
     if !world.nemesis.tampers {
-        wrong.extend(
-            world
-                .alarms
-                .iter()
-                .map(|(who, text)| format!("{who} raises an alarm: {text}")),
-        );
+        let alarm = |(who, text): &(_, String)| format!("{who} raises an alarm: {text}");
+        wrong.extend(world.alarms.iter().map(alarm));
     }
     wrong
 }
 
-/// V1, V2, V4: the accounts hold what clients were told, to the last unit.
-fn money(world: &World, nodes: &[NodeState], wrong: &mut Vec<String>) {
-    let mut expected = world.history.balances();
-    let mut total: i128 = 0;
-    for (number, state) in nodes.iter().enumerate() {
-        for (id, account) in state.ledger().accounts() {
-            total += i128::from(account.balance);
-            let place = Place {
-                node: node_id(number),
-                account: id.clone(),
-            };
-            if account.balance < 0 && !id.is_world() {
-                wrong.push(format!("V2: {place} holds {}", account.balance));
-            }
-            let told = expected.remove(&place).unwrap_or_default();
-            if told != account.balance {
-                wrong.push(format!(
-                    "V4: {place} holds {} on disk, and clients were told {told}",
-                    account.balance
-                ));
-            }
-        }
+/// Every store as it would be read if power failed now.
+fn images(world: &World) -> Result<Images, String> {
+    let mut images = Images::default();
+    for process in &world.nodes {
+        images.nodes.push(image(process)?);
     }
-    let missing: BTreeMap<&Place, &i64> = expected.iter().filter(|&(_, &balance)| balance != 0).collect();
-    if !missing.is_empty() {
-        wrong.push(format!("V4: accounts are missing: {missing:?}"));
+    for process in &world.coordinators {
+        images.coordinators.push(image(process)?);
     }
-    if total != 0 {
-        wrong.push(format!("V1: all accounts together hold {total}, not 0"));
+    Ok(images)
+}
+
+fn image<S: Fold, R: Role>(process: &Process<R>) -> Result<Inspection<S>, String> {
+    let disk = process.disk.crash(&mut |_| Fate::Drop);
+    engine::inspect_on::<S, MemDisk>(&disk, R::owner(process.who))
+        .map_err(|error| format!("{} cannot be read: {error}", process.who))
+}
+
+fn violations(images: &Images, claims: &Claims) -> Vec<String> {
+    let report = verify::check(images, claims);
+    report.violations.iter().map(ToString::to_string).collect()
+}
+
+/// What clients know, in the words of [`verify`].
+fn claims(world: &World, at_rest: bool) -> Claims {
+    let told = world.history.asked().iter().map(|asked| Told {
+        request: asked.id,
+        order: asked.order.clone(),
+        word: match &asked.told {
+            None => Word::Unknown,
+            Some(told) => match told.committed {
+                Some(txn) => Word::Committed(txn),
+                None => Word::Aborted {
+                    txn: None,
+                    is_final: told.bound,
+                },
+            },
+        },
+    });
+    Claims {
+        told: told.collect(),
+        complete: at_rest,
+        settled: at_rest,
     }
 }
 
-/// V9, V11: nothing is held, prepared or open, and nobody remembers what has ended everywhere.
-fn rest(nodes: &[NodeState], coordinators: &[CoordinatorState], wrong: &mut Vec<String>) {
-    for (number, state) in nodes.iter().enumerate() {
-        let node = node_id(number);
-        if state.ledger().any_held() || !state.prepared().is_empty() {
-            wrong.push(format!(
-                "V9: {node} still holds accounts: {:?}",
-                state.prepared().keys()
-            ));
-        }
-        let kept = state.ended().len();
+/// V11: nobody remembers for ever what has ended everywhere, and logs do not grow for ever.
+fn bounds(world: &World, wrong: &mut Vec<String>) {
+    for (number, participant) in world.participants().enumerate() {
+        let kept = participant.state().ended().len();
         if kept > OUTCOMES_MAX {
+            let node = node_id(number);
             wrong.push(format!(
                 "V11: {node} still remembers how {kept} transactions ended"
             ));
         }
     }
-    for (number, state) in coordinators.iter().enumerate() {
-        if !state.open().is_empty() {
-            wrong.push(format!(
-                "V9: c{} still has {:?} open",
-                number + 1,
-                state.open().keys()
-            ));
+    for who in world.processes() {
+        let names = world
+            .disk(who)
+            .snapshot()
+            .list()
+            .expect("nothing is armed any more");
+        let segments = names.iter().filter(|name| name.ends_with(".jsonl")).count();
+        if segments > SEGMENTS_MAX {
+            wrong.push(format!("V11: the log of {who} has {segments} segments"));
         }
     }
 }
-
-/// Marks rise once a second, so that what ended in the last second may still be remembered.
-const OUTCOMES_MAX: usize = 8;

@@ -141,6 +141,7 @@ impl<R: Role> Process<R> {
             kind: StoreKind::Json,
             cluster: cluster(),
             segment_len_max: self.segment_len_max,
+            power_cut: None,
         }
     }
 

@@ -27,7 +27,7 @@ use crate::who::{Who, node_id};
 
 /// What kind of message a frame holds, as far as faults care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Part of joining; a connection that loses it is of no use, so it is lost with its connection only.
     Handshake,
     /// `prepare` or `execute`.

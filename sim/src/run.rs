@@ -5,7 +5,7 @@
 //! clients were told.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 
 use protocol::message::Ask;
@@ -17,6 +17,7 @@ use crate::tally::Tally;
 use crate::time::{Micros, SECOND};
 use crate::trace::{Line, Trace};
 use crate::weather::Weather;
+use crate::who::Who;
 use crate::world::World;
 
 /// How long the funding may take.
@@ -27,6 +28,15 @@ const WRONG_MAX: Micros = 120 * SECOND;
 
 /// How long it may take until everything has ended once everything works again (V10).
 const HEALING_MAX: Micros = 30 * SECOND;
+
+thread_local! {
+    static UNDER_WAY: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// The seed that this thread is running, to be told when it panics.
+pub fn under_way() -> Option<u64> {
+    UNDER_WAY.get()
+}
 
 /// What one run came to.
 #[derive(Clone, Debug, Default)]
@@ -41,8 +51,10 @@ pub struct Report {
     pub exact_audits: u64,
     /// Faults that were injected.
     pub tally: Tally,
-    /// Messages that were sent.
+    /// Messages that were sent until everything healed.
     pub messages: u64,
+    /// Operations of each process's disk from the funding until everything healed.
+    pub operations: Vec<(Who, u64)>,
     /// How long everything took to end after healing, in microseconds of virtual time.
     pub healing: Micros,
     /// How long the story is, in microseconds of virtual time.
@@ -83,16 +95,19 @@ pub fn seed(seed: u64, tracing: Tracing) -> Report {
 pub(crate) fn run(seed: u64, weather: Weather, script: Script, tracing: Tracing) -> Report {
     let nemesis = Nemesis::new(seed, script);
     let world = RefCell::new(World::new(seed, weather, nemesis, tracing.start()));
+    UNDER_WAY.set(Some(seed));
     let panicked = panic::catch_unwind(AssertUnwindSafe(|| live(&mut world.borrow_mut())));
+    UNDER_WAY.set(None);
     let mut world = world.into_inner();
-    let (mut wrong, healing) = match panicked {
-        Ok(ended) => ended,
-        Err(panic) => {
-            let mut wrong = std::mem::take(&mut world.history.violations);
-            wrong.push(format!("panic: {}", panic_text(panic.as_ref())));
-            (wrong, 0)
+    let ended = panicked.unwrap_or_else(|panic| {
+        let mut wrong = std::mem::take(&mut world.history.violations);
+        wrong.push(format!("panic: {}", panic_text(panic.as_ref())));
+        Ended {
+            wrong,
+            ..Ended::default()
         }
-    };
+    });
+    let mut wrong = ended.wrong;
     wrong.dedup();
     let funded = world.nodes.len() * world.weather.habits.accounts;
     let asked = &world.history.asked()[funded..];
@@ -105,8 +120,9 @@ pub(crate) fn run(seed: u64, weather: Weather, script: Script, tracing: Tracing)
             .filter(|asked| asked.told.as_ref().is_some_and(committed))
             .count(),
         exact_audits: world.history.exact_audits,
-        messages: world.messages,
-        healing,
+        messages: ended.messages,
+        operations: ended.operations,
+        healing: ended.healing,
         lasted: world.now.0,
         digest: world.trace.digest(),
         lines: world.trace.lines().to_vec(),
@@ -114,16 +130,43 @@ pub(crate) fn run(seed: u64, weather: Weather, script: Script, tracing: Tracing)
     }
 }
 
-/// The whole story; returns what is wrong, and how long the healing took.
-fn live(world: &mut World) -> (Vec<String>, Micros) {
+/// How a story ended.
+#[derive(Default)]
+struct Ended {
+    wrong: Vec<String>,
+    healing: Micros,
+    messages: u64,
+    operations: Vec<(Who, u64)>,
+}
+
+impl Ended {
+    fn early(wrong: Vec<String>) -> Ended {
+        Ended {
+            wrong,
+            ..Ended::default()
+        }
+    }
+}
+
+/// The whole story.
+fn live(world: &mut World) -> Ended {
     world.healed = true;
     if !live_until(world, FUNDING_MAX, World::is_at_rest) {
-        return (vec!["the funding did not end".to_owned()], 0);
+        let left = world.what_is_left();
+        return Ended::early(vec![format!("the funding did not end: {left}")]);
     }
     world.healed = false;
+    let before = operations(world);
     world.begin();
     live_until(world, WRONG_MAX, World::clients_are_done);
     world.stop_requests();
+    let messages = world.messages;
+    let after = operations(world).into_iter().zip(before);
+    let operations = after
+        .map(|((who, after), (_, before))| (who, after.saturating_sub(before)))
+        .collect();
+    let wrong = oracle::glance(world);
+    world.history.violations.extend(wrong);
     world.heal();
     let healed_at = world.now;
     if !live_until(world, HEALING_MAX, World::is_at_rest) {
@@ -132,26 +175,41 @@ fn live(world: &mut World) -> (Vec<String>, Micros) {
             "V10: 30 s after everything healed, {}",
             world.what_is_left()
         ));
-        return (wrong, HEALING_MAX);
+        return Ended::early(wrong);
     }
     let healing = world.now.0 - healed_at.0;
     // Marks rise, lazy records are synced.
     live_until(world, 4 * SECOND, |_| false);
     ask_again(world);
-    let exact = world.history.exact_audits;
+    audit_at_rest(world);
+    live_until(world, 4 * SECOND, |_| false);
+    Ended {
+        wrong: oracle::judge(world),
+        healing,
+        messages,
+        operations,
+    }
+}
+
+/// How often each process has used its disk. A disk that was replaced begins at 0 again, but stories in which that
+/// matters have none.
+fn operations(world: &World) -> Vec<(Who, u64)> {
+    let of = |who: Who| (who, world.disk(who).operations());
+    world.processes().into_iter().map(of).collect()
+}
+
+/// Every coordinator is asked for an audit; nothing can keep it from being exact (V8).
+fn audit_at_rest(world: &mut World) {
+    let before = world.history.exact_audits;
     for first in 0..world.coordinators.len() {
         world.employ(first % world.clients_len(), Job::Audit, Ask::Audit, first);
         live_until(world, HEALING_MAX, World::clients_are_done);
     }
-    live_until(world, 4 * SECOND, |_| false);
     let audits = u64::try_from(world.coordinators.len()).expect("a few");
-    if world.history.exact_audits != exact + audits {
-        world
-            .history
-            .violations
-            .push("V8: an audit of a world at rest was not exact".to_owned());
+    if world.history.exact_audits != before + audits {
+        let wrong = "V8: an audit of a world at rest was not exact".to_owned();
+        world.history.violations.push(wrong);
     }
-    (oracle::judge(world), healing)
 }
 
 /// What was answered once is answered so for ever (V5).

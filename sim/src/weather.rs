@@ -166,14 +166,14 @@ impl Weather {
         };
         let habits = Habits {
             requests: 300,
-            accounts: 4 + dice.below(13),
-            hot: *dice.pick(&[0, 0, 0, 50, 200]),
+            accounts: 6 + dice.below(15),
+            hot: *dice.pick(&[0, 0, 0, 50, 150]),
             many_legs: *dice.pick(&[0, 100, 300]),
             one_node: *dice.pick(&[0, 100, 300]),
             evil: 100,
             read: *dice.pick(&[50, 100, 200]),
             audit: *dice.pick(&[0, 10, 40]),
-            think: dice.skewed(MS, 300 * MS),
+            think: dice.skewed(2 * MS, 300 * MS),
             patience: dice.between(2 * SECOND, 12 * SECOND),
         };
         let mut deeds = Vec::new();
@@ -183,7 +183,7 @@ impl Weather {
                 deeds.extend(std::iter::repeat_n(deed, often));
             }
         }
-        let gap = dice.skewed(20 * MS, 2 * SECOND);
+        let gap = dice.skewed(40 * MS, 3 * SECOND);
         Weather {
             cast,
             mail,
@@ -192,7 +192,7 @@ impl Weather {
             pause: (gap / 4, gap),
             sync: (50, 50 + dice.skewed(10, 5 * MS)),
             segment_len_max: dice.between(4096, 48 * 1024),
-            down: dice.skewed(MS, 2 * SECOND),
+            down: dice.skewed(MS, SECOND),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::weather::Habits;
 use crate::who::node_id;
 
 /// What every account holds at the beginning.
-pub const FUNDED: i64 = 1000;
+pub(crate) const FUNDED: i64 = 1000;
 
 /// A new request.
 pub(crate) struct Idea {

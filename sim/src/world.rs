@@ -239,6 +239,8 @@ impl World {
     /// Clients begin to think of requests, and things begin to go wrong.
     pub(crate) fn begin(&mut self) {
         self.requests_left = self.weather.habits.requests;
+        self.messages = 0;
+        Nemesis::arm_script(self);
         self.wake_clients();
         if !self.weather.deeds.is_empty() {
             let pause = self
@@ -627,7 +629,8 @@ impl World {
         if frame.kind == Kind::Pending {
             self.tally.fire("C13");
         }
-        if let Some(deed) = self.nemesis.on_message(self.messages, frame.kind) {
+        let scripted = self.nemesis.on_message(self.messages, frame.kind);
+        if let Some(deed) = scripted.filter(|_| !self.healed) {
             match deed {
                 PostDeed::Lose => {
                     self.lose(conn, &frame, to);
@@ -1100,11 +1103,10 @@ impl World {
     fn some_committed(&mut self, number: usize) -> Option<usize> {
         let asked = self.history.asked();
         let at = self.clients[number].dice.below(asked.len());
-        let found = (at..asked.len()).find(|&order| {
+        (at..asked.len()).find(|&order| {
             let asked = &asked[order];
             !asked.order.opens() && asked.told.as_ref().is_some_and(|told| told.committed.is_some())
-        });
-        found
+        })
     }
 
     fn ask(&mut self, client: usize, order: usize, first: Option<usize>) -> Vec<Wish> {
@@ -1174,7 +1176,6 @@ impl World {
                     }
                 }
             }
-            Job::Operate => {}
         }
     }
 
@@ -1202,10 +1203,10 @@ impl World {
                 .all(|process| process.machine().is_some_and(|machine| machine.load() == 0))
     }
 
-    /// Whether a process is neither frozen nor waiting for its disk.
+    /// Whether a process is neither frozen nor waiting longer for its disk than a sync takes.
     fn is_free(&self, who: Who) -> bool {
         let (busy, frozen) = self.hindered_until(who);
-        busy.max(frozen) <= self.now
+        busy.max(frozen) <= self.now + self.weather.sync.1 + 1
     }
 
     /// Until when a process waits for its disk, and until when it is frozen.
@@ -1233,6 +1234,9 @@ impl World {
             if !client.is_idle() || !client.open.is_empty() {
                 left.push(format!("{} waits {:?}", Who::Client(number), client.open));
             }
+        }
+        for who in self.processes().into_iter().filter(|&who| !self.is_free(who)) {
+            left.push(format!("{who} is hindered until {:?}", self.hindered_until(who)));
         }
         for ((from, to), link) in &self.links {
             if !self.is_whole(link) {
