@@ -79,17 +79,11 @@ pub(crate) struct Nemesis {
     /// Whose next sync takes how much longer.
     slow_syncs: BTreeMap<Who, Micros>,
     /// Whose disk was armed, and what becomes of the machine when it strikes.
-    armed: BTreeMap<Who, Armed>,
+    armed: BTreeMap<Who, Ending>,
     rotting: BTreeSet<Who>,
     misroute_next: bool,
     /// Whether coordinators may be refused: only where identities are tampered with.
     pub(crate) tampers: bool,
-}
-
-/// A disk that will fail.
-#[derive(Clone, Copy, Debug)]
-struct Armed {
-    ending: Ending,
 }
 
 impl Nemesis {
@@ -174,23 +168,14 @@ impl Nemesis {
         self.dice.chance(100)
     }
 
-    /// Arms a disk: what happens when it strikes.
+    /// A disk is about to fail: what becomes of its process then.
     pub(crate) fn arm_disk(&mut self, who: Who, ending: Ending) {
-        self.armed.insert(who, Armed { ending });
+        self.armed.insert(who, ending);
     }
 
-    pub(crate) fn expects_disk_death(&self, who: Who) -> bool {
-        self.armed.contains_key(&who)
-    }
-
-    pub(crate) fn ending_at_disk(&mut self, who: Who) -> Ending {
-        self.armed
-            .remove(&who)
-            .map_or(Ending::Killed, |armed| armed.ending)
-    }
-
-    pub(crate) fn allows_stops(&self) -> bool {
-        self.tampers
+    /// What becomes of a process whose disk has failed it; `None` if nobody has seen to that.
+    pub(crate) fn take_disk_death(&mut self, who: Who) -> Option<Ending> {
+        self.armed.remove(&who)
     }
 
     /// The node that is reached by whoever dials node `to`.
@@ -217,7 +202,7 @@ pub(crate) fn strike(world: &mut World) {
         Deed::DieHearing => {
             let up = world.is_up(victim);
             if up {
-                world.doom_hearing(victim);
+                world.nemesis.doom_hearing(victim);
             }
             up
         }
@@ -263,11 +248,7 @@ fn die_at_disk(world: &mut World, victim: Who) -> bool {
 
 fn die_sending(world: &mut World, victim: Who) -> bool {
     let after = world.nemesis.dice.below(12);
-    match victim {
-        Who::Coordinator(number) => world.coordinators[number].doomed_sends = Some(after),
-        Who::Node(number) => world.nodes[number].doomed_sends = Some(after),
-        Who::Client(_) => {}
-    }
+    world.host_mut(victim).body_mut().doomed_sends = Some(after);
     world.is_up(victim)
 }
 

@@ -8,7 +8,7 @@ use protocol::effects::Machine;
 use protocol::fold::Fold;
 use verify::{Claims, Images, Told, Word};
 
-use crate::process::Process;
+use crate::process::{Host, Process};
 use crate::role::Role;
 use crate::who::node_id;
 use crate::world::World;
@@ -59,9 +59,9 @@ fn images(world: &World) -> Result<Images, String> {
 }
 
 fn image<S: Fold, R: Role>(process: &Process<R>) -> Result<Inspection<S>, String> {
-    let disk = process.disk.crash(&mut |_| Fate::Drop);
-    engine::inspect_on::<S, MemDisk>(&disk, R::owner(process.who))
-        .map_err(|error| format!("{} cannot be read: {error}", process.who))
+    let disk = process.body().disk.crash(&mut |_| Fate::Drop);
+    engine::inspect_on::<S, MemDisk>(&disk, R::owner(process.body().who))
+        .map_err(|error| format!("{} cannot be read: {error}", process.body().who))
 }
 
 fn violations(images: &Images, claims: &Claims) -> Vec<String> {

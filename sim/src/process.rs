@@ -82,11 +82,10 @@ struct Life<R: Role> {
     syncs: u64,
 }
 
-/// A place where a process runs, again and again, on the same disk.
-pub(crate) struct Process<R: Role> {
+/// What there is to a process whether or not it runs.
+pub(crate) struct Body {
     pub(crate) who: Who,
     pub(crate) disk: MemDisk,
-    life: Option<Life<R>>,
     /// How often it was started.
     pub(crate) lives: u32,
     pub(crate) inbox: VecDeque<Item>,
@@ -100,108 +99,68 @@ pub(crate) struct Process<R: Role> {
     pub(crate) unsynced: RecordKinds,
     /// The identity its store gets when it is made.
     pub(crate) birth: u64,
+}
+
+/// A process, whatever its role.
+pub(crate) trait Host {
+    fn body(&self) -> &Body;
+    fn body_mut(&mut self) -> &mut Body;
+    fn is_up(&self) -> bool;
+    /// Recovers what the disk holds and starts on it.
+    fn start(&mut self, incarnation: u64, stage: &mut Stage<'_>) -> Result<Turned, Death>;
+    /// One turn of the event loop.
+    fn turn(&mut self, stage: &mut Stage<'_>) -> Result<Turned, Death>;
+    /// When the next turn must begin, if nothing happens before.
+    fn deadline(&self, clock: &Clock) -> Option<Time>;
+    /// What it says to whoever connects.
+    fn hello(&self) -> Hello;
+    /// How many transactions are open, while it runs.
+    fn load(&self) -> Option<usize>;
+    /// The process is gone; its disk is what the operating system still knows.
+    fn die(&mut self);
+}
+
+/// A place where a process runs, again and again, on the same disk.
+pub(crate) struct Process<R: Role> {
+    body: Body,
+    life: Option<Life<R>>,
     segment_len_max: u64,
 }
 
 impl<R: Role> Process<R> {
     pub(crate) fn new(who: Who, segment_len_max: u64) -> Process<R> {
         Process {
-            who,
-            disk: MemDisk::new(),
+            body: Body {
+                who,
+                disk: MemDisk::new(),
+                lives: 0,
+                inbox: VecDeque::new(),
+                frozen_until: Time::default(),
+                busy_until: Time::default(),
+                doomed_sends: None,
+                moment: Moment::Idle,
+                unsynced: RecordKinds::default(),
+                birth: 0,
+            },
             life: None,
-            lives: 0,
-            inbox: VecDeque::new(),
-            frozen_until: Time::default(),
-            busy_until: Time::default(),
-            doomed_sends: None,
-            moment: Moment::Idle,
-            unsynced: RecordKinds::default(),
-            birth: 0,
             segment_len_max,
         }
-    }
-
-    pub(crate) fn is_up(&self) -> bool {
-        self.life.is_some()
     }
 
     pub(crate) fn machine(&self) -> Option<&R::Machine> {
         self.life.as_ref().map(|life| &life.machine)
     }
 
-    pub(crate) fn role(&self) -> Option<&R> {
-        self.life.as_ref().map(|life| &life.role)
-    }
-
     /// How the store is opened, by the process and by whoever looks at the disk later.
     pub(crate) fn store_config(&self) -> StoreConfig {
         StoreConfig {
             dir: "sim".into(),
-            owner: R::owner(self.who),
+            owner: R::owner(self.body.who),
             kind: StoreKind::Json,
             cluster: cluster(),
             segment_len_max: self.segment_len_max,
             power_cut: None,
         }
-    }
-
-    /// Recovers what the disk holds and starts on it.
-    pub(crate) fn start(&mut self, incarnation: u64, stage: &mut Stage<'_>) -> Result<Turned, Death> {
-        self.lives += 1;
-        self.moment = Moment::Recovering;
-        self.unsynced = RecordKinds::default();
-        self.inbox.clear();
-        self.busy_until = stage.now;
-        self.frozen_until = stage.now;
-        let config = self.store_config();
-        let fresh = store_id(self.who, self.birth);
-        let opened = engine::open_on::<<R::Machine as Machine>::State, MemDisk>(
-            &self.disk,
-            &config,
-            fresh,
-            stage.clock.for_engine(),
-        )
-        .map_err(Death::Disk)?;
-        let (who, now) = (self.who, stage.now);
-        let seq = opened.state.seq();
-        stage.trace.deed(now, who, || format!("starts at record {seq}"));
-        for notice in &opened.notices {
-            stage.trace.deed(now, who, || notice.clone());
-        }
-        let (role, machine) =
-            R::awake(stage.cast, who, opened.store, incarnation, opened.state).map_err(Death::Stopped)?;
-        self.life = Some(Life {
-            role,
-            machine,
-            turn: Turn::new(opened.engine),
-            tend_at: None,
-            syncs: 0,
-        });
-        let mut turned = Turned::default();
-        self.moment = Moment::Stepping;
-        self.step(R::start(), stage)?;
-        self.end_turn(&mut turned, stage)?;
-        Ok(turned)
-    }
-
-    /// One turn of the event loop.
-    pub(crate) fn turn(&mut self, stage: &mut Stage<'_>) -> Result<Turned, Death> {
-        let mut turned = Turned::default();
-        self.moment = Moment::Stepping;
-        let life = self.life.as_mut().expect("only the living have turns");
-        let open = R::load(&life.machine);
-        if let Some(room) = life.turn.room_changed(open) {
-            self.step(R::room(room), stage)?;
-        }
-        if protocol::planted!(TimersBeforeFrames) {
-            self.fire_timers(stage)?;
-        }
-        while let Some(item) = self.inbox.pop_front() {
-            self.hear(item, &mut turned, stage)?;
-        }
-        self.fire_timers(stage)?;
-        self.end_turn(&mut turned, stage)?;
-        Ok(turned)
     }
 
     fn fire_timers(&mut self, stage: &mut Stage<'_>) -> Result<(), Death> {
@@ -242,7 +201,7 @@ impl<R: Role> Process<R> {
                 match life.role.decode(conn, body) {
                     Ok(input) => {
                         if let Some(text) = arrived.text {
-                            let (from, to) = (arrived.from, self.who);
+                            let (from, to) = (arrived.from, self.body.who);
                             stage.trace.tell(stage.now, Event::Message { from, to, text });
                         }
                         Some(input)
@@ -261,8 +220,8 @@ impl<R: Role> Process<R> {
     }
 
     fn step(&mut self, input: <R::Machine as Machine>::Input, stage: &mut Stage<'_>) -> Result<(), Death> {
-        let who = self.who;
-        let unsynced = &mut self.unsynced;
+        let who = self.body.who;
+        let unsynced = &mut self.body.unsynced;
         let life = self.life.as_mut().expect("only the living step");
         let (role, trace, alarms, at) = (&life.role, &mut *stage.trace, &mut *stage.alarms, stage.now);
         let tell = |effects: &Effects<R::Machine>| {
@@ -294,12 +253,12 @@ impl<R: Role> Process<R> {
     }
 
     fn end_turn(&mut self, turned: &mut Turned, stage: &mut Stage<'_>) -> Result<(), Death> {
-        let who = self.who;
+        let who = self.body.who;
         let life = self.life.as_mut().expect("only the living end a turn");
         for to in life.turn.hangups() {
             turned.hangups.extend(life.role.route(&to));
         }
-        self.moment = Moment::Syncing;
+        self.body.moment = Moment::Syncing;
         let (role, trace) = (&life.role, &mut *stage.trace);
         let mut sends = Vec::new();
         life.turn
@@ -323,54 +282,132 @@ impl<R: Role> Process<R> {
         let syncs = life.turn.stats().syncs;
         turned.synced = syncs != life.syncs;
         life.syncs = syncs;
-        let told = self.unsynced;
+        let told = self.body.unsynced;
         if turned.synced {
-            self.unsynced = RecordKinds::default();
+            self.body.unsynced = RecordKinds::default();
         }
         self.doom_sends(turned);
         if let Some(sent) = turned.dies_after {
-            self.moment = Moment::Sending {
+            self.body.moment = Moment::Sending {
                 sent: turned.sends[..sent].iter().map(|send| send.frame.kind).collect(),
                 unsent: turned.sends[sent..].iter().map(|send| send.frame.kind).collect(),
                 told,
             };
             return Ok(());
         }
-        self.moment = Moment::Tending;
+        self.body.moment = Moment::Tending;
         let life = self.living();
         let wanted = life.turn.tend().map_err(Death::Disk)?;
         life.tend_at = wanted.map(|ms| stage.now + ms * MS);
-        self.moment = Moment::Idle;
+        self.body.moment = Moment::Idle;
         Ok(())
     }
 
     /// A process that is to die while it sends dies between two messages.
     fn doom_sends(&mut self, turned: &mut Turned) {
-        if let Some(left) = &mut self.doomed_sends {
+        if let Some(left) = &mut self.body.doomed_sends {
             if *left < turned.sends.len() {
                 turned.dies_after = Some(*left);
-                self.doomed_sends = None;
+                self.body.doomed_sends = None;
             } else {
                 *left -= turned.sends.len();
             }
         }
     }
 
-    /// When the next turn must begin, if nothing happens before.
-    pub(crate) fn deadline(&self, clock: &Clock) -> Option<Time> {
+    fn living(&mut self) -> &mut Life<R> {
+        self.life.as_mut().expect("only the living act")
+    }
+}
+
+impl<R: Role> Host for Process<R> {
+    fn body(&self) -> &Body {
+        &self.body
+    }
+
+    fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
+    }
+
+    fn is_up(&self) -> bool {
+        self.life.is_some()
+    }
+
+    fn start(&mut self, incarnation: u64, stage: &mut Stage<'_>) -> Result<Turned, Death> {
+        self.body.lives += 1;
+        self.body.moment = Moment::Recovering;
+        self.body.unsynced = RecordKinds::default();
+        self.body.inbox.clear();
+        self.body.busy_until = stage.now;
+        self.body.frozen_until = stage.now;
+        let config = self.store_config();
+        let fresh = store_id(self.body.who, self.body.birth);
+        let opened = engine::open_on::<<R::Machine as Machine>::State, MemDisk>(
+            &self.body.disk,
+            &config,
+            fresh,
+            stage.clock.for_engine(),
+        )
+        .map_err(Death::Disk)?;
+        let (who, now) = (self.body.who, stage.now);
+        let seq = opened.state.seq();
+        stage.trace.deed(now, who, || format!("starts at record {seq}"));
+        for notice in &opened.notices {
+            stage.trace.deed(now, who, || notice.clone());
+        }
+        let (role, machine) =
+            R::awake(stage.cast, who, opened.store, incarnation, opened.state).map_err(Death::Stopped)?;
+        self.life = Some(Life {
+            role,
+            machine,
+            turn: Turn::new(opened.engine),
+            tend_at: None,
+            syncs: 0,
+        });
+        let mut turned = Turned::default();
+        self.body.moment = Moment::Stepping;
+        self.step(R::start(), stage)?;
+        self.end_turn(&mut turned, stage)?;
+        Ok(turned)
+    }
+
+    fn turn(&mut self, stage: &mut Stage<'_>) -> Result<Turned, Death> {
+        let mut turned = Turned::default();
+        self.body.moment = Moment::Stepping;
+        let life = self.life.as_mut().expect("only the living have turns");
+        let open = R::load(&life.machine);
+        if let Some(room) = life.turn.room_changed(open) {
+            self.step(R::room(room), stage)?;
+        }
+        if protocol::planted!(TimersBeforeFrames) {
+            self.fire_timers(stage)?;
+        }
+        while let Some(item) = self.body.inbox.pop_front() {
+            self.hear(item, &mut turned, stage)?;
+        }
+        self.fire_timers(stage)?;
+        self.end_turn(&mut turned, stage)?;
+        Ok(turned)
+    }
+
+    fn deadline(&self, clock: &Clock) -> Option<Time> {
         let life = self.life.as_ref()?;
         let deadline = life.turn.deadline().map(|at| clock.time(at));
         [deadline, life.tend_at].into_iter().flatten().min()
     }
 
-    /// The process is gone; its disk is what the operating system still knows.
-    pub(crate) fn die(&mut self) {
-        self.life = None;
-        self.inbox.clear();
-        self.doomed_sends = None;
+    fn hello(&self) -> Hello {
+        let life = self.life.as_ref().expect("only the living say hello");
+        life.role.hello()
     }
 
-    fn living(&mut self) -> &mut Life<R> {
-        self.life.as_mut().expect("only the living act")
+    fn load(&self) -> Option<usize> {
+        self.life.as_ref().map(|life| R::load(&life.machine))
+    }
+
+    fn die(&mut self) {
+        self.life = None;
+        self.body.inbox.clear();
+        self.body.doomed_sends = None;
     }
 }

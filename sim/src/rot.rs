@@ -4,9 +4,9 @@ use engine::{Disk, MemDisk};
 use protocol::effects::Machine;
 use protocol::fold::Fold;
 
-use crate::process::Process;
+use crate::process::{Host, Process};
 use crate::role::Role;
-use crate::who::Who;
+use crate::who::{Who, store_id};
 use crate::world::World;
 
 /// Flips one bit of one file on a copy of the disk, and looks at what recovery makes of it. The process itself then
@@ -52,12 +52,12 @@ pub(crate) fn flip_a_bit(world: &mut World, who: Who) {
 /// What is wrong with what recovery makes of the damaged disk, if anything is.
 fn judge<R: Role>(process: &Process<R>, damaged: &MemDisk, world: &World) -> Option<String> {
     type State<R> = <<R as Role>::Machine as Machine>::State;
-    let config = process.store_config();
+    let (config, body) = (process.store_config(), process.body());
     let open = |disk: &MemDisk| {
-        let fresh = crate::who::store_id(process.who, process.birth);
+        let fresh = store_id(body.who, body.birth);
         engine::open_on::<State<R>, MemDisk>(disk, &config, fresh, world.clock.for_engine())
     };
-    let whole = process.disk.snapshot();
+    let whole = body.disk.snapshot();
     whole.calm();
     let whole = open(&whole).ok()?;
     let found = open(damaged).ok()?;

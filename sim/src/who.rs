@@ -15,6 +15,13 @@ pub enum Who {
     Client(usize),
 }
 
+impl Who {
+    /// Whether this is a client: they have no disk and do not die.
+    pub fn is_client(self) -> bool {
+        matches!(self, Who::Client(_))
+    }
+}
+
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
