@@ -1,7 +1,7 @@
 //! Bytes in, frames out: the receiving buffer of one connection.
 //!
 //! A connection without a partial frame owns no buffer: it borrows the loop's spare one for the moment it is read.
-//! A buffer grows only as bytes arrive, whatever length a frame announces.
+//! A buffer grows only as bytes arrive, whatever length a frame announces. Public so that it can be fed without sockets.
 
 use std::mem;
 use std::ops::Range;
@@ -16,7 +16,7 @@ const COPIED_LEN_MAX: usize = 4 * 1024;
 
 /// Received bytes that have not been handled yet.
 #[derive(Debug, Default)]
-pub(crate) struct Inbox {
+pub struct Inbox {
     buffer: Vec<u8>,
     /// Where the unhandled bytes are within `buffer`.
     filled: Range<usize>,
@@ -24,7 +24,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     /// Room to read into; `spare` is the buffer all connections share.
-    pub(crate) fn space(&mut self, spare: &mut Vec<u8>) -> &mut [u8] {
+    pub fn space(&mut self, spare: &mut Vec<u8>) -> &mut [u8] {
         if self.buffer.len() < CHUNK_LEN {
             let mut larger = mem::take(spare);
             larger.resize(larger.len().max(CHUNK_LEN), 0);
@@ -44,7 +44,10 @@ impl Inbox {
     }
 
     /// Notes that `len` bytes were read into [`Inbox::space`].
-    pub(crate) fn filled(&mut self, len: usize) {
+    ///
+    /// # Panics
+    /// If there was not that much space.
+    pub fn filled(&mut self, len: usize) {
         self.filled.end += len;
         assert!(
             self.filled.end <= self.buffer.len(),
@@ -56,7 +59,7 @@ impl Inbox {
     ///
     /// # Errors
     /// If the bytes are not a frame. The connection is useless then.
-    pub(crate) fn next_frame(&mut self) -> Result<Option<Range<usize>>, BadFrame> {
+    pub fn next_frame(&mut self) -> Result<Option<Range<usize>>, BadFrame> {
         let Some(body) = frame::read(&self.buffer[self.filled.clone()])? else {
             return Ok(None);
         };
@@ -67,22 +70,22 @@ impl Inbox {
     }
 
     /// The body that [`Inbox::next_frame`] found last.
-    pub(crate) fn body(&self, body: &Range<usize>) -> &[u8] {
+    pub fn body(&self, body: &Range<usize>) -> &[u8] {
         &self.buffer[body.clone()]
     }
 
     /// Whether unhandled bytes are left.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.filled.is_empty()
     }
 
     /// Drops everything.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.filled = 0..0;
     }
 
     /// Gives the buffer back unless it holds much of a frame.
-    pub(crate) fn settle(&mut self, spare: &mut Vec<u8>) {
+    pub fn settle(&mut self, spare: &mut Vec<u8>) {
         if self.filled.len() > COPIED_LEN_MAX || self.buffer.len() < CHUNK_LEN {
             return;
         }

@@ -21,6 +21,7 @@ mod signals;
 pub use connection::{Peer, Session};
 pub use counters::Counters;
 pub use error::Error;
+pub use inbox::Inbox;
 pub use limits::Limits;
 pub use link::Dial;
 pub use listener::Listen;
