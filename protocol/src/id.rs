@@ -290,7 +290,7 @@ impl FromStr for StoreId {
 
     fn from_str(text: &str) -> Result<StoreId, BadName> {
         match u64::from_str_radix(text, 16) {
-            Ok(id) if is_plain_hex(text) => Ok(StoreId(id)),
+            Ok(id) if text.len() <= 16 && is_plain_hex(text) => Ok(StoreId(id)),
             Ok(_) | Err(_) => Err(bad_name("a store id", text, "use up to 16 hexadecimal digits")),
         }
     }
@@ -378,8 +378,8 @@ impl FromStr for TxnId {
         let parse = || {
             let mut parts = text.split('-');
             let coordinator = parts.next()?.parse().ok()?;
-            let epoch = parts.next()?.parse().ok()?;
-            let sequence = parts.next()?.parse().ok()?;
+            let epoch = plain_number(parts.next()?)?;
+            let sequence = plain_number(parts.next()?)?;
             parts
                 .next()
                 .is_none()
@@ -393,6 +393,12 @@ impl FromStr for TxnId {
             )
         })
     }
+}
+
+/// Decimal digits and nothing else; the standard parser takes a sign, too.
+fn plain_number<T: FromStr>(text: &str) -> Option<T> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| text.parse().ok())?
 }
 
 impl Serialize for TxnId {
@@ -438,10 +444,13 @@ impl fmt::Debug for RequestId {
 impl FromStr for RequestId {
     type Err = BadName;
 
-    /// Accepts 1 to 32 hexadecimal digits, of either case, and the dashes of a UUID.
+    /// Accepts 1 to 32 hexadecimal digits, of either case, and a UUID with its dashes.
     fn from_str(text: &str) -> Result<RequestId, BadName> {
-        let digits: String = text.chars().filter(|&c| c != '-').collect();
-        let good = (1..=32).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let digits: String = text.split('-').collect();
+        let uuid = digits.len() == 32 && text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+        let good = (uuid || digits.len() == text.len())
+            && (1..=32).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         match u128::from_str_radix(&digits, 16) {
             Ok(id) if good => Ok(RequestId(id)),
             Ok(_) | Err(_) => Err(bad_name(
@@ -573,11 +582,26 @@ mod tests {
             Ok(RequestId(0x0190_163d_8694_739b_aea5_966c_26f8_ad91))
         );
         assert_eq!("N1/a:b".parse::<Place>().unwrap().to_string(), "N1/a:b");
-        for bad in ["", "1-2", "1-2-3-4", "x-1-1", "1-+1-1x", "1--1"] {
+        for bad in ["", "1-2", "1-2-3-4", "x-1-1", "1-+1-1", "1-1-+1", "1--1", "1-4294967296-1"] {
             assert!(
                 bad.parse::<TxnId>().is_err(),
                 "{bad:?} must not be a transaction id"
             );
+        }
+        for bad in ["", "+1", "9F3C", "00000000000000001", "1\n"] {
+            assert!(bad.parse::<StoreId>().is_err(), "{bad:?} must not be a store id");
+        }
+        for bad in [
+            "",
+            "-",
+            "-1",
+            "1-2",
+            "0190163d-8694-739b-aea5966c26f8ad91",
+            "0190163d8694739baea5966c26f8ad91-",
+            "0190163d8694739baea5966c26f8ad910",
+            "+190163d",
+        ] {
+            assert!(bad.parse::<RequestId>().is_err(), "{bad:?} must not be a request id");
         }
     }
 }
