@@ -139,23 +139,20 @@ impl fmt::Display for Delta {
     }
 }
 
+/// What does not fit becomes the nearest number that does: far out of bounds, too.
 fn parse_integer(text: &str) -> Result<i64, BadAmount> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(BadAmount::NotAnInteger);
     }
-    let value: i128 = text.parse().map_err(|_| BadAmount::TooLarge)?;
-    i64::try_from(value).map_err(|_| {
-        if value < 0 {
-            BadAmount::NotPositive
-        } else {
-            BadAmount::TooLarge
-        }
-    })
+    let nearest = if text.starts_with('-') { i64::MIN } else { i64::MAX };
+    Ok(text.parse().unwrap_or(nearest))
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
 
     #[test]
@@ -181,5 +178,23 @@ mod tests {
                 faults::fired("I1");
             }
         }
+    }
+
+    #[test]
+    fn a_sum_that_is_too_large_is_called_so_whatever_its_sign_and_length() {
+        use BadAmount::{NotPositive, TooLarge};
+        let long = "9".repeat(60);
+        for sign in ["", "+", "-"] {
+            for digits in ["1000000000000000001", "9223372036854775808", "99999999999999999999", &long] {
+                let text = format!("{sign}{digits}");
+                assert_eq!(text.parse::<Delta>(), Err(TooLarge), "{text}");
+                let expected = if sign == "-" { NotPositive } else { TooLarge };
+                assert_eq!(text.parse::<Amount>(), Err(expected), "{text}");
+            }
+        }
+        assert_eq!("-0".parse::<Delta>(), Err(NotPositive));
+        assert_eq!("-0".parse::<Amount>(), Err(NotPositive));
+        let padded = format!("-{}30", "0".repeat(60));
+        assert_eq!(padded.parse::<Delta>(), Ok(Delta(-30)));
     }
 }
