@@ -6,7 +6,7 @@ use alloc::format;
 use super::session::Session;
 use super::{NodeRecord, Participant, SessionId};
 use crate::effects::{Effects, Urgency};
-use crate::fold::Seq;
+use crate::fold::{Fold, Seq};
 use crate::id::{TxnId, TxnPoint};
 use crate::message::{Executed, FromNode, Home, Knowledge, OperatorWord};
 use crate::planted;
@@ -54,14 +54,11 @@ impl Participant {
                 effects.send(session, FromNode::Ack { txn, durable }, shows);
             }
             None if self.state.is_below_mark(txn) || planted!(UnknownCommitAcked) => {
-                effects.send(
-                    session,
-                    FromNode::Ack {
-                        txn,
-                        durable: self.forced,
-                    },
-                    self.forced,
-                );
+                // The mark may be as new as the commit that it made this node forget: neither may be lost after this.
+                let durable = self.state.seq();
+                effects.force(durable);
+                self.forced = durable;
+                effects.send(session, FromNode::Ack { txn, durable }, durable);
             }
             Some(_) | None => {
                 effects.alarm(format!(

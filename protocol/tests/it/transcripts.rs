@@ -309,6 +309,17 @@ stories! {
         fired("W2");
         s.world.settle();
     };
+    a_commit_below_an_unsynced_mark_is_acknowledged_only_behind_it(1, 2) |s| {
+        let commit = || ToNode::Decide { txn: txn(1, 3), decision: Decision::Commit, bind: None, durable: 0 };
+        s.transfer();
+        s.world.deliver_to_node(C, N1);
+        s.world.sync_node(N1);
+        s.tell_node(N1, commit());
+        s.tell_node(N1, ToNode::Mark { below: TxnPoint { epoch: 1, sequence: 9 }, durable: 0 });
+        s.tell_node(N1, commit());
+        s.say("nothing of this may be told before it is on disk");
+        s.world.run();
+    };
     marks_rise_only_behind_the_end_of_every_transaction(1, 2) |s| {
         s.decided();
         s.tick_coordinator(C);
