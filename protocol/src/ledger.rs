@@ -45,10 +45,10 @@ pub struct Account {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Held {
     holds: BTreeMap<TxnId, (Delta, HoldKind)>,
-    /// Sum of held debits, as a positive number; never more than can be paid.
-    debits: i64,
+    /// Sum of held debits, as a positive number; never more than can be paid, which for `@world` is more than a balance.
+    debits: i128,
     /// Sum of held credits; never more than there is headroom for.
-    credits: i64,
+    credits: i128,
 }
 
 /// The accounts of one node.
@@ -92,7 +92,7 @@ impl Ledger {
             credits = planted!(HeadroomNotReserved: held.credits => 0);
         }
         if delta.is_debit() {
-            let left = i128::from(account.balance) - i128::from(debits) + i128::from(delta.get());
+            let left = i128::from(account.balance) - debits + i128::from(delta.get());
             if id.is_world() {
                 if left < i128::from(WORLD_MIN) {
                     return Err(Reason::CreditOverflow(id.clone()).into());
@@ -101,7 +101,7 @@ impl Ledger {
                 return Err(Reason::InsufficientFunds(id.clone()).into());
             }
         } else {
-            let filled = i128::from(account.balance) + i128::from(credits) + i128::from(delta.get());
+            let filled = i128::from(account.balance) + credits + i128::from(delta.get());
             if filled > i128::from(Balance::MAX) && !planted!(OverflowUnchecked) {
                 return Err(Reason::CreditOverflow(id.clone()).into());
             }
@@ -123,9 +123,9 @@ impl Ledger {
             assert!(!clash, "{account} is held by another transaction than {txn}");
             held.holds.insert(txn, (*delta, kind));
             if delta.is_debit() {
-                held.debits -= delta.get();
+                held.debits -= i128::from(delta.get());
             } else {
-                held.credits += delta.get();
+                held.credits += i128::from(delta.get());
             }
         }
     }
@@ -146,9 +146,9 @@ impl Ledger {
                 "{txn} holds {account} as it was prepared"
             );
             if delta.is_debit() {
-                held.debits += delta.get();
+                held.debits += i128::from(delta.get());
             } else {
-                held.credits -= delta.get();
+                held.credits -= i128::from(delta.get());
             }
             if held.holds.is_empty() {
                 assert_eq!(
@@ -315,6 +315,39 @@ mod tests {
         let full = refusal(ledger.check(&[operation("A", 5)], false, Escrow));
         assert_eq!(full, Reason::CreditOverflow("A".parse().unwrap()));
         ledger.check(&[operation("A", 4)], false, Escrow).unwrap();
+    }
+
+    #[test]
+    fn what_is_held_of_world_may_add_up_to_more_than_one_balance() {
+        let mut ledger = ledger(&[]);
+        let world = |delta: i64| {
+            [Operation {
+                account: AccountId::world(),
+                delta: delta.try_into().unwrap(),
+            }]
+        };
+        let most = 1_000_000_000_000_000_000;
+        for sign in [1, -1] {
+            ledger
+                .restore(
+                    AccountId::world(),
+                    Account {
+                        balance: sign * i64::MAX,
+                        version: 1,
+                    },
+                )
+                .unwrap();
+            let opposite = world(-sign * most);
+            for n in 1..=18 {
+                ledger.check(&opposite, false, Escrow).unwrap();
+                ledger.hold(txn(n), &opposite, Escrow);
+            }
+            assert!(ledger.check(&opposite, false, Escrow).is_err());
+            for n in 1..=18 {
+                ledger.release(txn(n), &opposite);
+            }
+            ledger.accounts.clear();
+        }
     }
 
     #[test]
