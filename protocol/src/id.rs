@@ -582,7 +582,16 @@ mod tests {
             Ok(RequestId(0x0190_163d_8694_739b_aea5_966c_26f8_ad91))
         );
         assert_eq!("N1/a:b".parse::<Place>().unwrap().to_string(), "N1/a:b");
-        for bad in ["", "1-2", "1-2-3-4", "x-1-1", "1-+1-1", "1-1-+1", "1--1", "1-4294967296-1"] {
+        for bad in [
+            "",
+            "1-2",
+            "1-2-3-4",
+            "x-1-1",
+            "1-+1-1",
+            "1-1-+1",
+            "1--1",
+            "1-4294967296-1",
+        ] {
             assert!(
                 bad.parse::<TxnId>().is_err(),
                 "{bad:?} must not be a transaction id"
@@ -601,7 +610,10 @@ mod tests {
             "0190163d8694739baea5966c26f8ad910",
             "+190163d",
         ] {
-            assert!(bad.parse::<RequestId>().is_err(), "{bad:?} must not be a request id");
+            assert!(
+                bad.parse::<RequestId>().is_err(),
+                "{bad:?} must not be a request id"
+            );
         }
     }
 }

@@ -185,7 +185,12 @@ mod tests {
         use BadAmount::{NotPositive, TooLarge};
         let long = "9".repeat(60);
         for sign in ["", "+", "-"] {
-            for digits in ["1000000000000000001", "9223372036854775808", "99999999999999999999", &long] {
+            for digits in [
+                "1000000000000000001",
+                "9223372036854775808",
+                "99999999999999999999",
+                &long,
+            ] {
                 let text = format!("{sign}{digits}");
                 assert_eq!(text.parse::<Delta>(), Err(TooLarge), "{text}");
                 let expected = if sign == "-" { NotPositive } else { TooLarge };

@@ -280,6 +280,12 @@ impl Fold for CoordinatorState {
         };
         for entry in entries {
             let key = CoordinatorState::key(&entry);
+            if let CoordinatorEntry::Open(_, open) = &entry
+                && let Phase::Committed(newer) = open.phase
+                && newer > seq
+            {
+                return Err(format!("{key:?}: names record {newer}, but the newest is {seq}"));
+            }
             let twice = match entry {
                 CoordinatorEntry::Open(txn, open) => state.open.insert(txn, open).is_some(),
                 CoordinatorEntry::Node(node, seen) => state.nodes.insert(node, seen).is_some(),
@@ -321,5 +327,30 @@ impl Fold for CoordinatorState {
 
     fn adoption(_: Vec<(AccountId, Balance)>, _: u32) -> Option<CoordinatorRecord> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn a_decision_in_a_record_that_is_not_there_is_refused() {
+        let open = |phase| OpenTxn {
+            request: RequestId(1),
+            digest: BodyDigest(1),
+            home: "N1".parse().unwrap(),
+            participants: vec!["N1".parse().unwrap(), "N2".parse().unwrap()],
+            phase,
+        };
+        let restore = |phase| {
+            let entry = CoordinatorEntry::Open(TxnId::new(StoreId(12), 1, 1), open(phase));
+            CoordinatorState::restore(9, &mut [entry].into_iter())
+        };
+        assert!(restore(Phase::Started).is_ok());
+        assert!(restore(Phase::Committed(9)).is_ok());
+        assert!(restore(Phase::Committed(10)).unwrap_err().contains("record 10"));
     }
 }

@@ -1,10 +1,9 @@
 //! The promise: PREPARE and its vote, and the one-phase path where the node decides alone.
 
 use alloc::format;
-use alloc::vec::Vec;
 
 use super::session::Session;
-use super::state::net;
+use super::state::{is_merged, net};
 use super::{NodeRecord, Participant, SessionId};
 use crate::effects::{Effects, Urgency};
 use crate::fold::{Fold, Seq};
@@ -236,7 +235,5 @@ impl Participant {
 
 /// What a coordinator of ours always sends: operations merged per account (R19), and none that makes money here.
 fn well_formed(operations: &[Operation], one_phase: bool) -> bool {
-    let accounts: Vec<_> = operations.iter().map(|operation| &operation.account).collect();
-    let merged = accounts.windows(2).all(|pair| pair[0] < pair[1]) || planted!(LegsNotMerged);
-    merged && !operations.is_empty() && (!one_phase || net(operations) == 0)
+    is_merged(operations) && (!one_phase || net(operations) == 0)
 }

@@ -28,7 +28,8 @@ pub enum Progress {
 }
 
 impl Progress {
-    fn ended(&self) -> Option<Seq> {
+    /// The record that ended it, if it has ended.
+    pub(super) fn ended(&self) -> Option<Seq> {
         match self {
             Progress::Open => None,
             Progress::Committed(seq) | Progress::Aborted(seq, _) => Some(*seq),

@@ -516,7 +516,14 @@ impl Fold for NodeState {
         for entry in entries {
             let key = NodeState::key(&entry);
             let twice = |replaced: bool| if replaced { Err("an entry twice") } else { Ok(()) };
+            if let Some(newer) = newest_named(&entry).filter(|&named| named > seq) {
+                return Err(format!("{key:?}: names record {newer}, but the newest is {seq}"));
+            }
             let restored = match entry {
+                NodeEntry::Account(_, _, version) if version > seq => Err("more changes than records"),
+                NodeEntry::Prepared(_, prepared) if !is_merged(&prepared.operations) => {
+                    Err("its operations are not merged")
+                }
                 NodeEntry::Account(id, balance, version) => {
                     state.ledger.restore(id, Account { balance, version })
                 }
@@ -589,10 +596,106 @@ impl Fold for NodeState {
     }
 }
 
+/// The newest record that an entry names.
+fn newest_named(entry: &NodeEntry) -> Option<Seq> {
+    match entry {
+        NodeEntry::Prepared(_, prepared) => Some(prepared.seq),
+        NodeEntry::Finished(_, finished) => Some(finished.seq),
+        NodeEntry::Request(_, entry) => entry.progress.ended(),
+        NodeEntry::Account(..) | NodeEntry::Coordinator(..) | NodeEntry::Settings(..) => None,
+    }
+}
+
+/// Whether there is something to do, and no account is named twice (R19).
+pub(super) fn is_merged(operations: &[Operation]) -> bool {
+    let ascending = |pair: &[Operation]| pair[0].account < pair[1].account;
+    let merged = operations.windows(2).all(ascending) || planted!(LegsNotMerged);
+    merged && !operations.is_empty()
+}
+
 /// What applying the operations adds to the node's total.
 pub(super) fn net(operations: &[Operation]) -> i128 {
     operations
         .iter()
         .map(|operation| i128::from(operation.delta.get()))
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::id::StoreId;
+    use crate::leg::BodyDigest;
+
+    fn txn() -> TxnId {
+        TxnId::new(StoreId(12), 1, 1)
+    }
+
+    fn account(balance: Balance, version: u64) -> NodeEntry {
+        NodeEntry::Account("A".parse().unwrap(), balance, version)
+    }
+
+    fn prepared(deltas: &[i64], hold: HoldKind, seq: Seq) -> NodeEntry {
+        let operation = |&delta: &i64| Operation {
+            account: "A".parse().unwrap(),
+            delta: delta.try_into().unwrap(),
+        };
+        let prepared = Prepared {
+            operations: deltas.iter().map(operation).collect(),
+            opens: false,
+            participants: vec!["N1".parse().unwrap()],
+            home: None,
+            hold,
+            seq,
+        };
+        NodeEntry::Prepared(txn(), prepared)
+    }
+
+    fn finished(seq: Seq) -> NodeEntry {
+        let end = Finished {
+            aborted: None,
+            seq,
+            forced: None,
+        };
+        NodeEntry::Finished(txn(), end)
+    }
+
+    fn request(seq: Seq) -> NodeEntry {
+        let entry = RequestEntry {
+            digest: BodyDigest(1),
+            txn: txn(),
+            progress: Progress::Committed(seq),
+        };
+        NodeEntry::Request(RequestId(1), entry)
+    }
+
+    #[test]
+    fn entries_that_no_log_can_have_left_are_refused_one_by_one() {
+        let restore = |entries: Vec<NodeEntry>| NodeState::restore(9, &mut entries.into_iter());
+        for hold in [HoldKind::Exclusive, HoldKind::Escrow] {
+            let good = vec![account(10, 9), prepared(&[-5], hold, 9), finished(9), request(9)];
+            assert!(restore(good).is_ok());
+            for (entry, problem) in [
+                (prepared(&[-5, -5], hold, 9), "operations are not merged"),
+                (prepared(&[], hold, 9), "operations are not merged"),
+                (prepared(&[-11], hold, 9), "insufficient_funds"),
+                (prepared(&[-5], hold, 10), "record 10"),
+                (finished(10), "record 10"),
+                (request(10), "record 10"),
+                (account(10, 9), "an account twice"),
+            ] {
+                let refused = restore(vec![account(10, 1), entry]).unwrap_err();
+                assert!(refused.contains(problem), "{refused}");
+            }
+        }
+        assert!(restore(vec![account(10, 10)]).unwrap_err().contains("changes"));
+        assert!(restore(vec![account(-1, 1)]).unwrap_err().contains("negative"));
+        assert!(
+            restore(vec![finished(1), finished(1)])
+                .unwrap_err()
+                .contains("twice")
+        );
+    }
 }
