@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::audit::Audit;
 use super::link::Link;
-use super::{ClientRef, Coordinator, CoordinatorTimer, Phase, Stage};
+use super::{ClientRef, Coordinator, CoordinatorTimer, Phase, Stage, TEXT_LEN_MAX};
 use crate::effects::Effects;
 use crate::fold::Fold;
 use crate::id::{NodeId, TxnId};
@@ -17,6 +17,7 @@ use crate::message::{
     NodeAnswer, NodeQuestion, NodeView, OperatorWord, Reference, Target, ToNode, TxnReport,
 };
 use crate::participant::bounded;
+use crate::reason::one_line;
 
 /// How long nodes may take to answer a question, in milliseconds; a read adds its own waiting time.
 const ASK_WAIT_MS: u32 = 3_000;
@@ -228,6 +229,17 @@ impl Coordinator {
             return; // Too late.
         };
         if asking.waiting.remove(&node) {
+            let answer = match answer {
+                NodeAnswer::Done(text) => NodeAnswer::Done(one_line(&text, TEXT_LEN_MAX)),
+                NodeAnswer::Failed(text) => NodeAnswer::Failed(one_line(&text, TEXT_LEN_MAX)),
+                NodeAnswer::Balance(_)
+                | NodeAnswer::Accounts(_)
+                | NodeAnswer::Cut { .. }
+                | NodeAnswer::Thawed { .. }
+                | NodeAnswer::Status(_)
+                | NodeAnswer::Show(_)
+                | NodeAnswer::List(_) => answer,
+            };
             asking.answers.insert(node, answer);
             self.check_ask(ask, effects);
         }

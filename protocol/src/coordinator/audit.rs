@@ -127,7 +127,7 @@ impl Coordinator {
         };
         let report = AuditReport {
             verdict,
-            in_accounts: sums.total - sums.world,
+            in_accounts: sums.total.saturating_sub(sums.world),
             brought_in: -sums.world,
             prepared: sums.prepared,
         };
@@ -148,23 +148,24 @@ fn add_up(answers: &BTreeMap<NodeId, NodeAnswer>, committed: &BTreeSet<TxnId>) -
     let mut sums = Sums::default();
     let mut problem = None;
     for (node, answer) in answers {
-        if let NodeAnswer::Cut {
+        let NodeAnswer::Cut {
             sum, world, prepared, ..
         } = answer
-        {
-            sums.total += sum;
-            sums.world += i128::from(*world);
-            for (txn, net) in prepared {
-                sums.prepared += 1;
-                if committed.contains(txn) && !planted!(AuditSkipsDecided) {
-                    sums.total += net;
-                }
-            }
-        } else {
+        else {
             problem = Some(format!(
                 "{node}: {answer}; `twopence tx list` shows what is in doubt"
             ));
+            continue;
+        };
+        let counts = |txn: &TxnId| committed.contains(txn) && !planted!(AuditSkipsDecided);
+        let decided = prepared.iter().filter(|(txn, _)| counts(txn));
+        let mut parts = decided.map(|(_, net)| net).chain([sum]);
+        match parts.try_fold(sums.total, |total, part| total.checked_add(*part)) {
+            Some(total) => sums.total = total,
+            None => problem = Some(format!("{node}: its sums cannot be right; look at its data")),
         }
+        sums.world += i128::from(*world);
+        sums.prepared += u64::try_from(prepared.len()).expect("a length fits");
     }
     (sums, problem)
 }

@@ -26,9 +26,12 @@ use crate::effects::{Effects, Machine, Urgency};
 use crate::fold::{Fold, Seq};
 use crate::id::{CoordinatorId, Incarnation, NodeId, TxnId, TxnPoint};
 use crate::message::{Answer, Call, FromNode, Home, Outcome, Reply, ToNode};
-use crate::reason::Refusal;
+use crate::reason::{Refusal, one_line};
 use ask::Asking;
 use link::Link;
+
+/// Longest text of a node that is logged or passed on, in characters.
+const TEXT_LEN_MAX: usize = 1_000;
 
 /// One client's open call; the driver numbers connections and never reuses a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -211,9 +214,11 @@ impl Coordinator {
                 durable,
                 quarantine,
             } => {
+                let quarantine = quarantine.map(|why| one_line(&why, TEXT_LEN_MAX));
                 self.on_welcome(node, store, durable, quarantine, effects);
             }
             FromNode::Refuse { why } => {
+                let why = one_line(&why, TEXT_LEN_MAX);
                 effects.stop = Some(alloc::format!("{node} refuses this coordinator: {why}"));
             }
             FromNode::Vote { txn, vote, durable } => {
