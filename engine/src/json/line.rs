@@ -28,6 +28,10 @@ const BODY: usize = OPENING.len() + 8 + AFTER_CRC.len();
 /// The version of the log's format.
 pub(crate) const FORMAT: u32 = 1;
 
+/// No store ever numbers a record or a segment higher. Whoever reads a number checks it against this, so that nobody who
+/// goes on counting can overflow.
+pub(crate) const NUMBER_MAX: u64 = u64::MAX / 2;
+
 /// The first line of a segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,7 +10,7 @@ use protocol::id::StoreId;
 use protocol::planted;
 
 use crate::Error;
-use crate::json::line::{self, BadLine, FORMAT, Header, Line};
+use crate::json::line::{self, BadLine, FORMAT, Header, Line, NUMBER_MAX};
 
 /// What a segment holds.
 #[derive(Debug)]
@@ -78,10 +78,7 @@ pub(crate) fn read(
     mut on_record: impl FnMut(Seq, &[u8], Place) -> Result<(), Error>,
 ) -> Result<Segment, Error> {
     let (header, start) = read_header(bytes, source)?;
-    let mut last = header
-        .first
-        .checked_sub(1)
-        .ok_or_else(|| source.corrupt(1, 0, "its first sequence is 0"))?;
+    let mut last = header.first - 1;
     let mut ends_with_mark = None;
     let mut lines = Lines {
         bytes,
@@ -160,6 +157,13 @@ pub(crate) fn read_header(bytes: &[u8], source: Source<'_>) -> Result<(Header, u
     };
     if header.format != FORMAT {
         let why = format!("it has format {}, this program knows {FORMAT}", header.format);
+        return Err(source.corrupt(1, 0, why));
+    }
+    if header.first == 0 || header.first.max(header.segment) > NUMBER_MAX {
+        let why = format!(
+            "no store has a segment {} from record {} on",
+            header.segment, header.first
+        );
         return Err(source.corrupt(1, 0, why));
     }
     if header.store != source.store {

@@ -23,6 +23,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{Disk, DiskFile};
+use crate::json::line::NUMBER_MAX;
 use crate::json::recovery::Home;
 use crate::seal::{self, Broken};
 use crate::{Error, Owner, failpoint};
@@ -195,6 +196,12 @@ fn parse<S: Fold>(store: StoreId, bytes: &[u8]) -> Result<Checkpoint<S>, String>
             meta.store
         ));
     }
+    let (sequence, previous) = (meta.sequence, meta.previous);
+    if previous > sequence || sequence > NUMBER_MAX {
+        return Err(format!(
+            "it says that it has record {sequence} and replaces a state at record {previous}, which cannot be"
+        ));
+    }
     let Ascending(versions) = meta.versions;
     if accounts.len() != versions.len()
         || accounts
@@ -217,13 +224,10 @@ fn parse<S: Fold>(store: StoreId, bytes: &[u8]) -> Result<Checkpoint<S>, String>
         }
         entry
     });
-    let state = S::restore(meta.sequence, &mut accounts.chain(meta.entries))?;
+    let state = S::restore(sequence, &mut accounts.chain(meta.entries))?;
     match homeless {
         Some(id) => Err(format!("it names account {id} in a store that keeps no accounts")),
-        None => Ok(Checkpoint {
-            state,
-            previous: meta.previous,
-        }),
+        None => Ok(Checkpoint { state, previous }),
     }
 }
 

@@ -177,3 +177,56 @@ fn a_hand_edit_is_refused_with_the_command_to_use_and_can_be_undone() {
     );
     assert_eq!(open_mem(&disk).unwrap().state, bank);
 }
+
+/// Replaces text in a state file or in a segment's first line, and puts the right checksum on it again.
+fn resealed(good: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let text = String::from_utf8(good.to_vec()).unwrap().replacen(from, to, 1);
+    let mut bad = text.into_bytes();
+    assert_ne!(bad, good);
+    let (covered, digits) = if let Some(body) = bad.strip_suffix(b"\"}\n}\n") {
+        (0..body.len() - 8, body.len() - 8)
+    } else {
+        let line = bad.iter().position(|&byte| byte == b'\n').unwrap();
+        (18..line - 1, 8)
+    };
+    let crc = format!("{:08x}", crc32fast::hash(&bad[covered]));
+    bad[digits..digits + 8].copy_from_slice(crc.as_bytes());
+    bad
+}
+
+#[test]
+fn numbers_that_no_store_reaches_are_refused_though_their_checksum_is_right() {
+    let (disk, bank) = sample(6);
+    let opened = open_mem(&disk).unwrap();
+    opened.engine.close(&bank).unwrap();
+    let (seq, next) = (bank.seq(), bank.seq() + 1);
+    let sequence = format!("\"sequence\":{seq}");
+    for (name, from, to) in [
+        (
+            "node_N1_state.json",
+            "\"previous\":0",
+            "\"previous\":18446744073709551615",
+        ),
+        (
+            "node_N1_state.json",
+            "\"previous\":0",
+            &format!("\"previous\":{next}"),
+        ),
+        (
+            "node_N1_state.json",
+            &sequence,
+            "\"sequence\":18446744073709551615",
+        ),
+        (LOG, "\"first\":1", "\"first\":18446744073709551615"),
+        (LOG, "\"first\":1", "\"first\":0"),
+        (LOG, "\"segment\":1", "\"segment\":18446744073709551615"),
+    ] {
+        let damaged = disk.snapshot();
+        damaged.put(name, &resealed(&disk.read(name).unwrap(), from, to));
+        let refused = open_mem(&damaged);
+        assert!(
+            matches!(&refused, Err(Error::Corrupt(text)) if text.contains(name)),
+            "{name} with {to}"
+        );
+    }
+}
