@@ -20,6 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use protocol::id::plain_number;
 use rustix::process::{Signal, getpid, kill_process};
 
 static ENABLED: AtomicBool = AtomicBool::new(false);
@@ -166,16 +167,16 @@ fn parse(text: &str) -> Result<(String, Armed), String> {
     };
     let (name, action) = text.split_once('=').ok_or_else(bad)?;
     let (action, hits_left) = match action.split_once('@') {
-        Some((action, k)) => (action, k.parse().map_err(|_| bad())?),
+        Some((action, k)) => (action, plain_number(k).ok_or_else(bad)?),
         None => (action, 1),
     };
     let action = match action.split_once(':') {
         None if action == "kill" => Action::Kill,
         None if action == "stop" => Action::Stop,
-        Some(("sleep", ms)) => Action::Sleep(Duration::from_millis(ms.parse().map_err(|_| bad())?)),
+        Some(("sleep", ms)) => Action::Sleep(Duration::from_millis(plain_number(ms).ok_or_else(bad)?)),
         Some(("error", "enospc")) => Action::Fail(Fault::NoSpace),
         Some(("error", "eio")) => Action::Fail(Fault::Broken),
-        Some(("torn", bytes)) => Action::Fail(Fault::Torn(bytes.parse().map_err(|_| bad())?)),
+        Some(("torn", bytes)) => Action::Fail(Fault::Torn(plain_number(bytes).ok_or_else(bad)?)),
         None | Some(_) => return Err(bad()),
     };
     if name.is_empty() || hits_left == 0 {
@@ -218,6 +219,9 @@ mod tests {
             "x=kill@",
             "x=error:x",
             "x=torn:-1",
+            "x=torn:+1",
+            "x=sleep:+1",
+            "x=kill@+1",
         ] {
             assert!(parse(bad).is_err(), "{bad:?} must be refused");
         }

@@ -395,8 +395,8 @@ impl FromStr for TxnId {
     }
 }
 
-/// Decimal digits and nothing else; the standard parser takes a sign, too.
-fn plain_number<T: FromStr>(text: &str) -> Option<T> {
+/// Parses decimal digits and nothing else; the standard parser takes a plus sign, too.
+pub fn plain_number<T: FromStr>(text: &str) -> Option<T> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok())?
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use protocol::id::NodeId;
+use protocol::id::{NodeId, plain_number};
 
 /// Where a process listens: a host name or IP address, and a port above 0.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +29,7 @@ impl FromStr for Address {
         let bad = || format!("{text:?} is not an address: write host:port, such as 127.0.0.1:5000");
         let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
         let host: Host = host.parse().map_err(|_| bad())?;
-        let port: u16 = port.parse().map_err(|_| bad())?;
+        let port: u16 = plain_number(port).ok_or_else(bad)?;
         if port == 0 {
             return Err(bad());
         }
@@ -137,6 +137,7 @@ mod tests {
             "host:0",
             "host:65536",
             "host:-1",
+            "host:+1",
             "a b:1",
             "::1:5000",
             "[::g]:1",
