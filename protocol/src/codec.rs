@@ -1,7 +1,7 @@
 //! Values as bytes: bincode, in one place so that it can be replaced. Golden bytes pin the format.
 //!
-//! Decoding is bounded (a length prefix can never make it allocate more than the limit) and total (every byte must
-//! be consumed), which bincode alone guarantees neither of.
+//! Decoding is bounded (a length prefix can never make it allocate more than the limit), total (every byte must be
+//! consumed) and strict (a value has one encoding), none of which bincode alone guarantees.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -52,14 +52,63 @@ pub fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
 /// Decodes exactly one value out of all of `bytes`.
 ///
 /// # Errors
-/// If the bytes are not such a value, or more than one.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BadBody> {
+/// If the bytes are not such a value, or more than one, or not the ones that [`encode`] gives for it.
+pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, BadBody> {
     match bincode::serde::decode_from_slice(bytes, config()) {
-        Ok((value, consumed)) if consumed == bytes.len() => Ok(value),
+        // Only numbers can be written in more than one way, and each other way is longer.
+        Ok((value, consumed)) if consumed == bytes.len() && encoded_len(&value) == consumed => Ok(value),
+        Ok((_, consumed)) if consumed == bytes.len() => {
+            Err(BadBody("a number is longer than it must be".to_string()))
+        }
         Ok((_, consumed)) => Err(BadBody(alloc::format!(
             "{} bytes after the end of the value",
             bytes.len() - consumed
         ))),
         Err(error) => Err(BadBody(error.to_string())),
+    }
+}
+
+/// How many bytes [`encode`] would give.
+fn encoded_len<T: Serialize>(value: &T) -> usize {
+    struct Count<'a>(&'a mut usize);
+
+    impl bincode::enc::write::Writer for Count<'_> {
+        fn write(&mut self, part: &[u8]) -> Result<(), bincode::error::EncodeError> {
+            *self.0 += part.len();
+            Ok(())
+        }
+    }
+
+    let mut len = 0;
+    let counted = bincode::serde::encode_into_writer(value, Count(&mut len), config());
+    counted.expect("what was decoded encodes");
+    len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_longer_than_it_must_be_is_refused() {
+        for (short, long) in [
+            (&[5][..], &[251, 5, 0][..]),
+            (&[5], &[252, 5, 0, 0, 0]),
+            (&[251, 0, 1], &[253, 0, 1, 0, 0, 0, 0, 0, 0]),
+        ] {
+            let value: u64 = decode(short).unwrap();
+            assert_eq!(encode(&value), short);
+            assert!(decode::<u64>(long).is_err(), "{long:?}");
+        }
+        assert!(
+            decode::<String>(&[251, 1, 0, b'a']).is_err(),
+            "nor may a length be"
+        );
+    }
+
+    #[test]
+    fn an_announced_length_allocates_at_most_the_limit() {
+        assert!(decode::<String>(&[253, 255, 255, 255, 255, 255, 255, 255, 255]).is_err());
+        assert!(decode::<Vec<u64>>(&[252, 255, 255, 255, 255]).is_err());
     }
 }
