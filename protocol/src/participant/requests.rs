@@ -153,7 +153,9 @@ impl Requests {
                 progress,
             },
         );
-        self.finished.push_back((seq, home.request));
+        // At the end, but for a second request that the same record ends: the order is the one that restoring gives.
+        let place = self.finished.partition_point(|&other| other < (seq, home.request));
+        self.finished.insert(place, (seq, home.request));
         while u64::try_from(self.finished.len()).expect("a length fits") > self.window {
             let (_, request) = self.finished.pop_front().expect("longer than the window");
             self.entries.remove(&request);
@@ -214,6 +216,26 @@ mod tests {
         assert_eq!(requests.knows(&home(2)), (Knowledge::Committed(txn(2)), 2));
         assert_eq!(requests.knows(&home(9)).0, Knowledge::Open(txn(9)));
         assert_eq!(requests.horizon(), 2);
+    }
+
+    #[test]
+    fn a_record_that_ends_two_requests_leaves_what_its_entries_say() {
+        let mut requests = Requests::default();
+        requests.open(&home(9), txn(9));
+        for n in [9, 3] {
+            requests.end(
+                &home(n),
+                txn(9),
+                Progress::Aborted(5, Box::new(Reason::Stale)),
+                |_| {},
+            );
+        }
+        let mut restored = Requests::default();
+        for (id, entry) in requests.entries() {
+            restored.restore(*id, entry.clone()).unwrap();
+        }
+        restored.restored();
+        assert_eq!(restored, requests);
     }
 
     #[test]
