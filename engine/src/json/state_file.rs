@@ -211,6 +211,10 @@ fn parse<S: Fold>(store: StoreId, bytes: &[u8]) -> Result<Checkpoint<S>, String>
     {
         return Err("its balances and versions are not of the same accounts".to_owned());
     }
+    // An account that a person does not see among the balances would be money all the same.
+    if let Some(hidden) = meta.entries.iter().find_map(S::as_account) {
+        return Err(format!("account {} stands among its other entries", hidden.id));
+    }
     let lines = accounts
         .into_iter()
         .zip(versions)

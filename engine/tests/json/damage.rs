@@ -230,3 +230,18 @@ fn numbers_that_no_store_reaches_are_refused_though_their_checksum_is_right() {
         );
     }
 }
+
+#[test]
+fn an_account_among_the_other_entries_is_refused_though_the_checksum_is_right() {
+    let (disk, bank) = sample(6);
+    let opened = open_mem(&disk).unwrap();
+    opened.engine.close(&bank).unwrap();
+    let name = "node_N1_state.json";
+    let hidden = "\"entries\":[{\"Account\":[\"Hidden\",1000,1]},";
+    disk.put(
+        name,
+        &resealed(&disk.read(name).unwrap(), "\"entries\":[", hidden),
+    );
+    let refused = open_mem(&disk);
+    assert!(matches!(&refused, Err(Error::Corrupt(text)) if text.contains("account Hidden")));
+}
