@@ -9,8 +9,8 @@ use protocol::coordinator::CoordinatorTimer;
 use protocol::fold::Fold;
 use protocol::id::{Place, RequestId, StoreId, TxnId, TxnPoint};
 use protocol::ledger::HoldKind;
-use protocol::leg::{Leg, Order};
-use protocol::message::{Ask, Call, OperatorWord, ToNode};
+use protocol::leg::{BodyDigest, Leg, Order};
+use protocol::message::{Ask, Call, Home, OperatorWord, ToNode};
 use protocol::money::Amount;
 use protocol::participant::{ParticipantInput, ParticipantTimer};
 use protocol::reason::{Decision, Reason};
@@ -504,6 +504,20 @@ stories! {
         s.world.run();
         s.say("c is back after all");
         fired("O3");
+    };
+    a_forced_commit_stands_against_an_abort_that_binds_a_request(2, 2) |s| {
+        s.prepared_everywhere();
+        s.world.crash_coordinator(C, 0);
+        let why = "guessed".to_owned();
+        s.ask(D, Ask::Resolve { txn: txn(1, 3), word: OperatorWord::Commit, why });
+        s.world.run();
+        s.world.start_coordinator(C);
+        s.world.connect(C, N1);
+        s.world.run();
+        let home = Home { request: RequestId(2), digest: BodyDigest(2), repeated: true };
+        let decision = Decision::Abort(Reason::Unreachable(node_id(N2)));
+        s.tell_node(N1, ToNode::Decide { txn: txn(1, 3), decision, bind: Some(home), durable: 0 });
+        s.world.run();
     };
     an_operator_cannot_contradict_what_has_happened(2, 2) |s| {
         s.decided();
