@@ -44,6 +44,7 @@ impl Arrows {
             "reactor" | "verify" => below(&["engine", "protocol"]),
             "sim" => below(&["verify", "engine", "protocol", "faults"]),
             "model" => below(&["protocol"]),
+            "fuzz" => below(&["reactor", "engine", "protocol"]),
             "powercut" => Some(Arrows {
                 ours: &["engine"],
                 others: Some(&["rustix"]),

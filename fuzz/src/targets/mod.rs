@@ -1,0 +1,43 @@
+//! The targets, one file each. Where an input is a story, a second file tells what can happen in it, and a third tells some.
+
+mod by_hand;
+mod coordinator;
+mod coordinator_seeds;
+mod coordinator_story;
+mod disk;
+mod entries;
+mod failpoint;
+mod frames;
+mod hello;
+mod history;
+mod log;
+mod messages;
+mod names;
+mod node;
+mod node_seeds;
+mod node_story;
+mod orders;
+mod samples;
+mod state;
+mod surgery;
+mod tape;
+
+use crate::target::Target;
+
+/// Every target.
+pub const ALL: [Target; 14] = [
+    frames::TARGET,
+    hello::TARGET,
+    messages::TO_NODE,
+    messages::FROM_NODE,
+    messages::CALL,
+    messages::REPLY,
+    names::TARGET,
+    orders::TARGET,
+    failpoint::TARGET,
+    by_hand::TARGET,
+    state::TARGET,
+    log::TARGET,
+    node::TARGET,
+    coordinator::TARGET,
+];
