@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use client::{Order, Outcome, Reason, Target};
-use cluster::{Cluster, ClusterConfig, Error, Log};
+use client::{BalanceAnswer, Order, Outcome, Reason, Target};
+use cluster::{Cluster, ClusterConfig, Direction, Error, Link, Log, Weather};
 use faults::fired;
 use protocol::message::LinkState;
 
@@ -135,4 +135,49 @@ fn two_clusters_do_not_share_a_directory() {
     fired("P1");
     drop(first);
     Cluster::start(config(&dir)).unwrap();
+}
+
+#[test]
+fn a_link_that_is_cut_or_silent_loses_nothing_that_was_committed() {
+    let dir = temp();
+    let mut cluster = Cluster::start(ClusterConfig {
+        proxied: true,
+        prepare_timeout_ms: 300,
+        ..config(&dir)
+    })
+    .unwrap();
+    deposit(&cluster, "N1/A");
+    deposit(&cluster, "N2/B");
+    let n2 = &cluster.links()[&Link::Node("N2".parse().unwrap())];
+    n2.set(
+        Direction::Back,
+        Weather {
+            held: true,
+            ..Weather::default()
+        },
+    );
+    fired("W6");
+    let outcome = transfer(&cluster);
+    let Outcome::Aborted { refusal, .. } = &outcome else {
+        panic!("{outcome}")
+    };
+    assert_eq!(refusal.reason, Reason::VoteTimeout("N2".parse().unwrap()));
+    assert_eq!(n2.cut(), 1);
+    fired("W5");
+    n2.calm();
+    cluster.wait_ready().unwrap();
+    let mut client = client::Client::new(cluster.client_config_through_link()).unwrap();
+    cluster.links()[&Link::Clients].cut();
+    let order = Order::transfer(
+        "N1/A".parse().unwrap(),
+        "N2/B".parse().unwrap(),
+        "10".parse().unwrap(),
+    );
+    let outcome = client.submit(None, order.unwrap()).unwrap().outcome;
+    assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome}");
+    assert_eq!(
+        client.balance("N2/B".parse().unwrap()),
+        Ok(BalanceAnswer::Is(110))
+    );
+    assert!(cluster.stop_all().is_empty());
 }

@@ -1,17 +1,19 @@
 //! The cluster as a whole: start it, wait until it works, break it on purpose, put it together again, stop it.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use client::{Client, ClientConfig, Target};
 use protocol::id::NodeId;
 
-use crate::config::{ClusterConfig, Ports};
+use crate::config::{ClusterConfig, Link, Ports};
 use crate::error::{Error, Exit};
 use crate::plan::{coordinator_args, fixed_ports, node_args};
 use crate::ports::FreePorts;
 use crate::process::Process;
+use crate::proxy::Proxy;
 use crate::ready::READY_PATIENCE;
 
 /// How long a process may take to stop before it is killed.
@@ -26,6 +28,7 @@ pub struct Cluster {
     config: ClusterConfig,
     processes: BTreeMap<Target, Process>,
     ports: BTreeMap<Target, u16>,
+    links: BTreeMap<Link, Proxy>,
     /// Starts of processes so far.
     starts: u64,
     /// Keeps free ports ours.
@@ -80,9 +83,20 @@ impl Cluster {
             } => (fixed_ports(coordinator, nodes_from, config.nodes)?, None),
         };
         let ports: BTreeMap<Target, u16> = targets.into_iter().zip(ports).collect();
+        let links = if config.proxied {
+            proxies(&ports).map_err(|error| Error::Io("cannot start a proxy".to_owned(), error))?
+        } else {
+            BTreeMap::new()
+        };
+        let mut dialled = ports.clone();
+        for (link, proxy) in &links {
+            if let Link::Node(node) = link {
+                dialled.insert(Target::Node(*node), proxy.address().port());
+            }
+        }
         let process = |(&target, &port): (&Target, &u16)| {
             let args = match target {
-                Target::Coordinator => coordinator_args(&config, port, &ports),
+                Target::Coordinator => coordinator_args(&config, port, &dialled),
                 Target::Node(node) => node_args(&config, port, node),
             };
             (
@@ -95,6 +109,7 @@ impl Cluster {
             config,
             processes,
             ports,
+            links,
             starts: 0,
             _reserved: reserved,
         })
@@ -129,6 +144,20 @@ impl Cluster {
             cluster: self.config.cluster.clone(),
             ..ClientConfig::at([self.address(Target::Coordinator)])
         }
+    }
+
+    /// [`Cluster::client_config`] of clients that reach the coordinator through [`Link::Clients`], if there is such a link.
+    pub fn client_config_through_link(&self) -> ClientConfig {
+        let mut config = self.client_config();
+        if let Some(proxy) = self.links.get(&Link::Clients) {
+            config.coordinators = vec![proxy.address().to_string()];
+        }
+        config
+    }
+
+    /// The proxies of a proxied cluster; none otherwise.
+    pub fn links(&self) -> &BTreeMap<Link, Proxy> {
+        &self.links
     }
 
     /// A new client of this cluster.
@@ -324,6 +353,18 @@ impl Cluster {
             .get_mut(&target)
             .unwrap_or_else(|| panic!("no {} in this cluster", name(target)))
     }
+}
+
+/// A proxy in front of every process.
+fn proxies(ports: &BTreeMap<Target, u16>) -> std::io::Result<BTreeMap<Link, Proxy>> {
+    let proxy = |(target, port): (&Target, &u16)| {
+        let link = match target {
+            Target::Coordinator => Link::Clients,
+            Target::Node(node) => Link::Node(*node),
+        };
+        Ok((link, Proxy::start((Ipv4Addr::LOCALHOST, *port).into())?))
+    };
+    ports.iter().map(proxy).collect()
 }
 
 /// What a process is called in logs and messages.

@@ -28,6 +28,9 @@ pub struct ClusterConfig {
     pub enable_failpoints: bool,
     /// Whether kill -9 of a process is a power cut. Every start gets a seed of its own, counted from this one.
     pub power_cut: Option<u64>,
+    /// Whether the coordinator reaches the nodes, and clients of [`crate::Cluster::client_config_through_link`] the
+    /// coordinator, through proxies that can be told to go wrong: [`crate::Cluster::links`].
+    pub proxied: bool,
     /// Where their log lines go.
     pub log: Log,
     /// Passed on as `--log-level`.
@@ -59,6 +62,7 @@ impl ClusterConfig {
             ports: Ports::Free,
             enable_failpoints: true,
             power_cut: None,
+            proxied: false,
             log: Log::Kept,
             log_level: "info".to_owned(),
             prepare_timeout_ms: 2000,
@@ -77,6 +81,24 @@ impl ClusterConfig {
 /// The name of the n-th node, from 1.
 pub(crate) fn node_id(number: u16) -> NodeId {
     format!("N{number}").parse().expect("N and a number is a node id")
+}
+
+/// What a proxied cluster's proxies stand between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Link {
+    /// Clients and the coordinator.
+    Clients,
+    /// The coordinator and that node.
+    Node(NodeId),
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Link::Clients => f.write_str("clients-coordinator"),
+            Link::Node(node) => write!(f, "coordinator-{node}"),
+        }
+    }
 }
 
 /// Where the processes listen.

@@ -27,8 +27,10 @@ mod log;
 mod plan;
 mod ports;
 mod process;
+mod proxy;
 mod ready;
 
 pub use crate::cluster::{Cluster, name};
-pub use config::{ClusterConfig, Log, Ports, TakeLine};
+pub use config::{ClusterConfig, Link, Log, Ports, TakeLine};
 pub use error::{Error, Exit};
+pub use proxy::{Direction, Proxy, Weather};
