@@ -2,6 +2,7 @@
 
 mod cli;
 mod command;
+mod crash_test;
 mod demo;
 mod exit;
 mod logging;
@@ -49,6 +50,7 @@ fn run(command: Command) -> Exit {
         Command::Tx(command) => command::tx(&command),
         Command::Adopt(args) => command::adopt(&args),
         Command::Demo(command) => demo::run(&command),
+        Command::CrashTest(args) => crash_test::run(&args),
     }
 }
 

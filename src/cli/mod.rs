@@ -3,6 +3,7 @@
 
 mod address;
 mod connect;
+mod crash_test;
 mod demo;
 mod pay;
 mod read;
@@ -15,6 +16,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use address::Address;
 pub(crate) use connect::{ConnectArgs, OutputFormat};
+pub(crate) use crash_test::CrashTestArgs;
 pub(crate) use demo::{CoordinatorCrashPoint, DemoArgs, DemoCommand, NodeCrashPoint};
 pub(crate) use pay::{DepositArgs, RequestArgs, SubmitArgs, TransferArgs};
 pub(crate) use read::{AccountsArgs, AuditArgs, BalanceArgs, StatusArgs};
@@ -75,4 +77,5 @@ pub(crate) enum Command {
     /// Watch the protocol at work: concurrent transfers, conflicts, crashes and recovery
     #[command(subcommand)]
     Demo(DemoCommand),
+    CrashTest(CrashTestArgs),
 }

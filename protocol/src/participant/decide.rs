@@ -112,7 +112,10 @@ impl Participant {
         if let Some(home) = bind {
             let unbound = self.state.requests().knows(&home).0 == Knowledge::Nothing;
             // What an operator forced stays as it is, also where the request that it ended is no longer remembered.
-            let stands = self.state.finished(&txn).is_some_and(|finished| finished.forced.is_some());
+            let stands = self
+                .state
+                .finished(&txn)
+                .is_some_and(|finished| finished.forced.is_some());
             if unbound && !stands && self.has_room && !self.state.is_below_mark(txn) {
                 // The tombstone was there before this request was tied to it.
                 self.append(NodeRecord::Abort { txn, reason, bind }, Urgency::Lazy, effects);

@@ -154,7 +154,9 @@ impl Requests {
             },
         );
         // At the end, but for a second request that the same record ends: the order is the one that restoring gives.
-        let place = self.finished.partition_point(|&other| other < (seq, home.request));
+        let place = self
+            .finished
+            .partition_point(|&other| other < (seq, home.request));
         self.finished.insert(place, (seq, home.request));
         while u64::try_from(self.finished.len()).expect("a length fits") > self.window {
             let (_, request) = self.finished.pop_front().expect("longer than the window");
