@@ -10,6 +10,7 @@ use protocol::message::{Home, OperatorWord};
 use protocol::participant::{CoordinatorSeen, NodeRecord, NodeState};
 
 use crate::findings::{At, Findings, Store};
+use crate::holds::Holds;
 use crate::report::Invariant;
 use crate::requests::Requests;
 
@@ -41,14 +42,6 @@ pub(crate) struct Ended {
     pub(crate) forced: Option<Option<OperatorWord>>,
 }
 
-/// A promise's share of one account.
-#[derive(Clone, Copy, Debug)]
-struct Share {
-    txn: TxnId,
-    delta: i128,
-    hold: HoldKind,
-}
-
 /// A node's state, as far as money hangs on it.
 #[derive(Debug)]
 pub(crate) struct Book<'a> {
@@ -59,7 +52,7 @@ pub(crate) struct Book<'a> {
     pub(crate) finished: BTreeMap<TxnId, Ended>,
     pub(crate) requests: Requests,
     pub(crate) seen: BTreeMap<CoordinatorId, CoordinatorSeen>,
-    shares: BTreeMap<&'a str, Vec<Share>>,
+    holds: Holds<'a>,
 }
 
 impl<'a> Book<'a> {
@@ -73,10 +66,10 @@ impl<'a> Book<'a> {
             finished: finished_of(state).collect(),
             requests: Requests::from_state(state.requests()),
             seen: state.coordinators().clone(),
-            shares: BTreeMap::new(),
+            holds: Holds::default(),
         };
         for (txn, promise) in prepared_of(state) {
-            book.hold(txn, &promise);
+            book.holds.hold(txn, promise.operations, promise.hold);
             book.prepared.insert(txn, promise);
         }
         book
@@ -226,7 +219,7 @@ impl<'a> Book<'a> {
             self.requests.open(home, txn);
         }
         self.check_free(at, promise.operations, Some(promise.hold), findings);
-        self.hold(txn, &promise);
+        self.holds.hold(txn, promise.operations, promise.hold);
         self.prepared.insert(txn, promise);
         for operation in promise
             .operations
@@ -277,11 +270,7 @@ impl<'a> Book<'a> {
             findings.violation(Invariant::V3, at, "only what is prepared is decided", found);
             return;
         };
-        for operation in promise.operations {
-            if let Some(shares) = self.shares.get_mut(operation.account.as_str()) {
-                shares.retain(|share| share.txn != txn);
-            }
-        }
+        self.holds.release(txn, promise.operations);
         if word == OperatorWord::Commit {
             self.change(at, promise.operations, findings);
         }
@@ -322,8 +311,7 @@ impl<'a> Book<'a> {
             return;
         }
         let balance = self.accounts.get(id).map_or(0, |account| account.balance);
-        let shares = self.shares.get(id).into_iter().flatten();
-        let debits: i128 = shares.map(|share| share.delta.min(0)).sum();
+        let debits = self.holds.debits(id);
         if balance < 0 {
             let found = format_args!("{id} holds {balance}");
             findings.violation(Invariant::V2, at, "no balance below 0", found);
@@ -336,11 +324,8 @@ impl<'a> Book<'a> {
     /// Nobody else holds these accounts in a way that keeps others out; `None` is for a change without a hold.
     fn check_free(&self, at: At, operations: &[Operation], hold: Option<HoldKind>, findings: &mut Findings) {
         for operation in operations {
-            let shares = self.shares.get(operation.account.as_str()).into_iter().flatten();
-            let mut clashes =
-                shares.filter(|share| hold == Some(HoldKind::Exclusive) || share.hold == HoldKind::Exclusive);
-            if let Some(share) = clashes.next() {
-                let expected = format_args!("{} is held by {}", operation.account, share.txn);
+            if let Some(holder) = self.holds.clash(operation.account.as_str(), hold) {
+                let expected = format_args!("{} is held by {holder}", operation.account);
                 findings.violation(Invariant::V9, at, expected, "it is given away a second time");
             }
         }
@@ -350,20 +335,6 @@ impl<'a> Book<'a> {
         if let Some(before) = self.requests.get(&home.request) {
             let expected = format_args!("request {} belongs to {}", home.request, before.txn);
             findings.violation(Invariant::V5, at, expected, format_args!("{txn} carries it too"));
-        }
-    }
-
-    fn hold(&mut self, txn: TxnId, promise: &Promise<'a>) {
-        for operation in promise.operations {
-            let share = Share {
-                txn,
-                delta: i128::from(operation.delta.get()),
-                hold: promise.hold,
-            };
-            self.shares
-                .entry(operation.account.as_str())
-                .or_default()
-                .push(share);
         }
     }
 

@@ -81,6 +81,10 @@ pub(crate) enum Why {
     NoHistory(NodeId),
     /// The operations of a forced transaction are not known any more.
     NoOperations(NodeId),
+    /// An operator forced an outcome at the node against the decision.
+    Forced(NodeId),
+    /// The node began with balances written by hand that its log no longer has.
+    Adopted(NodeId),
     /// The node keeps how a transaction ended, but no longer what it was.
     OnlyTheEnd(NodeId),
     /// The home no longer remembers all of its finished requests.
@@ -113,6 +117,11 @@ impl fmt::Display for Why {
             Why::NoOperations(node) => write!(
                 f,
                 "an operator forced an outcome at {node}, whose log no longer says what it was about"
+            ),
+            Why::Forced(node) => write!(f, "an operator forced an outcome at {node} against the decision"),
+            Why::Adopted(node) => write!(
+                f,
+                "{node} began with balances written by hand, and its log no longer says which"
             ),
             Why::OnlyTheEnd(node) => write!(
                 f,

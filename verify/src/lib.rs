@@ -32,6 +32,7 @@
 //! What an operator decided is reported, and no violation. What cannot be checked is reported too: a store that is not
 //! there, a log that no longer reaches back far enough, a sled store that keeps no history.
 
+mod balances;
 mod book;
 mod check;
 mod claims;
@@ -40,6 +41,7 @@ mod coordinator;
 mod decided;
 mod findings;
 mod history;
+mod holds;
 mod images;
 mod money;
 mod node;

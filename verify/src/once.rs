@@ -67,8 +67,9 @@ impl Runs {
         }
     }
 
-    /// Reports every request that happened twice.
+    /// Reports every request that happened twice, and every one that is not kept where it belongs.
     pub(crate) fn check(&self, cluster: &Cluster<'_>, findings: &mut Findings) {
+        check_homes(cluster, findings);
         for (&request, runs) in &self.by_request {
             let Some((first, others)) = runs.split_first() else {
                 continue;
@@ -84,6 +85,36 @@ impl Runs {
                     let expected = format_args!("request {request} happens once, as {}", first.txn);
                     findings.violation(Invariant::V5, at, expected, format_args!("and as {}", other.txn));
                 }
+            }
+        }
+    }
+}
+
+/// The home of a request keeps it, and nobody else does.
+fn check_homes(cluster: &Cluster<'_>, findings: &mut Findings) {
+    let coordinators = cluster.coordinators.values();
+    for (&txn, decision) in coordinators.flat_map(|coordinator| &coordinator.decisions) {
+        let (Some(request), Some(order)) = (decision.request, decision.order) else {
+            continue;
+        };
+        let home = order.home();
+        for &node in &decision.participants {
+            let its = cluster.nodes.get(&node);
+            let story = its.and_then(|its| its.stories.get(&txn));
+            let Some(story) = story.filter(|story| story.operations.is_some()) else {
+                continue;
+            };
+            let kept = story.home.map(|home| (home.request, home.digest));
+            let is_right = match kept {
+                Some(kept) => node == home && kept == (request, order.digest()),
+                None => node != home,
+            };
+            if !is_right {
+                let at = At::store(Store::Node(node)).txn(txn);
+                let expected = format_args!("request {request} is kept at {home} and nowhere else");
+                let kept = kept.map(|(request, _)| request.to_string());
+                let found = kept.unwrap_or_else(|| "no request".to_owned());
+                findings.violation(Invariant::V5, at, expected, found);
             }
         }
     }

@@ -6,10 +6,11 @@ use protocol::id::{NodeId, RequestId, TxnId};
 use protocol::leg::Order;
 use protocol::message::OperatorWord;
 
+use crate::balances;
 use crate::claims::{Claims, Told, Word};
 use crate::decided::{Cluster, Decided, is_part, words};
 use crate::findings::{At, Findings, Store, Why};
-use crate::node::{Adopted, Standing};
+use crate::node::Standing;
 use crate::once::Runs;
 use crate::report::{CoordinatorWord, Invariant};
 
@@ -44,7 +45,7 @@ pub(crate) fn check(claims: &Claims, stores: &Stores<'_, '_>, findings: &mut Fin
         }
     }
     if claims.complete {
-        stores.check_balances(&by_request, findings);
+        balances::check(stores, &by_request, findings);
     }
 }
 
@@ -195,81 +196,5 @@ impl Stores<'_, '_> {
     fn is_given_up(&self, node: NodeId, txn: TxnId) -> bool {
         let mut coordinators = self.cluster.coordinators.values();
         coordinators.any(|coordinator| coordinator.forgives(node, txn))
-    }
-
-    /// With every request known, balances are what the committed ones add up to, and nothing else.
-    fn check_balances(&self, told: &BTreeMap<RequestId, Vec<&Told>>, findings: &mut Findings) {
-        let mut expected: BTreeMap<(NodeId, &str), i128> = BTreeMap::new();
-        for (request, told) in told {
-            let committed = told.iter().find(|told| matches!(told.word, Word::Committed(_)));
-            let unknown = told.iter().find(|told| told.word == Word::Unknown);
-            let order = match (committed, unknown) {
-                (Some(told), _) => &told.order,
-                (None, Some(told)) if !self.runs.of_request(request).is_empty() => &told.order,
-                (None, Some(told)) if !self.home_would_know(&told.order) => {
-                    return findings.unchecked(Invariant::V4, Why::NoOutcome(*request));
-                }
-                (None, _) => continue,
-            };
-            for leg in order.legs() {
-                let at = (leg.place.node, leg.place.account.as_str());
-                *expected.entry(at).or_default() += i128::from(leg.delta.get());
-            }
-        }
-        if let Some(&(_, node, _)) = self.decided.against.first() {
-            return findings.unchecked(Invariant::V4, Why::NoOperations(node));
-        }
-        for (&node, its) in &self.cluster.nodes {
-            let mut found: BTreeMap<&str, i128> = BTreeMap::new();
-            found.extend(
-                its.book
-                    .accounts
-                    .iter()
-                    .map(|(id, account)| (*id, account.balance)),
-            );
-            for (_, promise) in its
-                .book
-                .prepared
-                .iter()
-                .filter(|(txn, _)| self.decided.happened(**txn))
-            {
-                for operation in promise.operations {
-                    *found.entry(operation.account.as_str()).or_default() +=
-                        i128::from(operation.delta.get());
-                }
-            }
-            let adopted = match its.adopted {
-                Adopted::None => &[],
-                Adopted::These(accounts) => accounts,
-                Adopted::Forgotten => continue,
-            };
-            for (id, balance) in adopted {
-                *found.entry(id.as_str()).or_default() -= i128::from(*balance);
-                *found.entry("@world").or_default() += i128::from(*balance);
-            }
-            let claimed = expected
-                .range((node, "")..)
-                .take_while(|((at, _), _)| *at == node);
-            let accounts: BTreeSet<&str> = found
-                .keys()
-                .copied()
-                .chain(claimed.map(|((_, id), _)| *id))
-                .collect();
-            for id in accounts {
-                let expected = expected.get(&(node, id)).copied().unwrap_or(0);
-                let found = found.get(id).copied().unwrap_or(0);
-                if expected != found {
-                    let at = At::store(Store::Node(node));
-                    let expected = format_args!("{id} holds {expected}, as clients were told");
-                    findings.violation(Invariant::V4, at, expected, found);
-                }
-            }
-        }
-    }
-
-    /// Whether the silence of a request's home means that it did not happen.
-    fn home_would_know(&self, order: &Order) -> bool {
-        let home = self.cluster.nodes.get(&order.home());
-        home.is_some_and(|home| !home.book.requests.has_forgotten)
     }
 }

@@ -4,6 +4,7 @@ use protocol::coordinator::CoordinatorRecord;
 use protocol::fold::Fold;
 use protocol::id::TxnPoint;
 use protocol::leg::{Leg, Order};
+use protocol::message::Home;
 use protocol::participant::{NodeEntry, NodeKey, NodeRecord, NodeState};
 use protocol::reason::Reason;
 use verify::{Claims, Invariant, check};
@@ -422,6 +423,57 @@ fn v5_a_request_that_happened_twice() {
     };
     history.at("N2", record);
     expect(&history.check(), &[(Invariant::V5, "N1", "and as c0-1-9")]);
+}
+
+#[test]
+fn v5_a_request_that_is_not_kept_at_its_home() {
+    let order = transfer("N1/A", "N2/B", "30");
+    let with_home = |kept: Option<Home>| {
+        let NodeRecord::PrepareOk {
+            txn,
+            operations,
+            opens,
+            participants,
+            hold,
+            ..
+        } = promise(3, &order, node("N2"))
+        else {
+            unreachable!("a promise")
+        };
+        NodeRecord::PrepareOk {
+            txn,
+            operations,
+            opens,
+            participants,
+            home: kept,
+            hold,
+        }
+    };
+    let mut history = instead(vec![
+        with_home(Some(home(3, &order))),
+        NodeRecord::Commit { txn: txn(3) },
+    ]);
+    unknown(&mut history);
+    expect(
+        &history.check(),
+        &[(Invariant::V5, "N2", "is kept at N1 and nowhere else; found: 0000")],
+    );
+    let mut history = History::settled();
+    unknown(&mut history);
+    let records = history.nodes.get_mut(&node("N1")).unwrap();
+    for record in records.iter_mut() {
+        if let NodeRecord::PrepareOk { home, .. } = record {
+            *home = None;
+        }
+    }
+    expect(
+        &history.check(),
+        &[(
+            Invariant::V5,
+            "N1",
+            "is kept at N1 and nowhere else; found: no request",
+        )],
+    );
 }
 
 #[test]
