@@ -3,5 +3,6 @@
 
 mod broken;
 mod history;
+mod impossible;
 mod sound;
 mod told;
