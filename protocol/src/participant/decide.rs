@@ -214,6 +214,8 @@ impl Participant {
         {
             self.learn_truth(txn, OperatorWord::Abort, effects);
         }
+        self.turned_away
+            .retain(|txn| txn.coordinator != coordinator || txn.at >= below);
         self.append(NodeRecord::Mark { coordinator, below }, Urgency::Lazy, effects);
     }
 

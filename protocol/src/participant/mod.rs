@@ -122,6 +122,8 @@ pub struct Participant {
     next_read: u64,
     freeze: Option<Freeze>,
     has_room: bool,
+    /// Refused for lack of room, which left no record: refused for good all the same (R18).
+    turned_away: BTreeSet<TxnId>,
 }
 
 impl Machine for Participant {
@@ -173,6 +175,7 @@ impl Participant {
             next_read: 0,
             freeze: None,
             has_room: true,
+            turned_away: BTreeSet::new(),
         }
     }
 

@@ -19,7 +19,10 @@ enum Refused {
     Cannot(Refusal),
     /// The home knows the request from another attempt: remembered as a tombstone.
     Duplicate(Home),
-    /// It did not even look, or has said so before: nothing to remember.
+    /// There is no room for a promise, nor for a tombstone: remembered as long as this process lives, which is as long as
+    /// a repeat can be on its way.
+    NoRoom,
+    /// It has said so before: nothing to remember.
     AsBefore(Refusal),
 }
 
@@ -188,8 +191,8 @@ impl Participant {
         {
             return Err(Refused::Duplicate(*home));
         }
-        if !self.has_room {
-            return Err(Refused::AsBefore(Reason::DiskFull(self.config.node).into()));
+        if !self.has_room || self.turned_away.contains(&txn) {
+            return Err(Refused::NoRoom);
         }
         if self.freeze.is_some() && !one_phase && !planted!(AuditWithoutLocks) {
             return Err(Refused::Cannot(Reason::AuditInProgress.into()));
@@ -227,6 +230,10 @@ impl Participant {
                 tombstone(Reason::Duplicate, None, None);
                 // What a repeated request is told is final, so it must be durable before it is told.
                 Executed::Duplicate(self.force_knowledge(&home, effects))
+            }
+            Refused::NoRoom => {
+                self.turned_away.insert(txn);
+                Executed::Refused(Reason::DiskFull(self.config.node).into())
             }
             Refused::AsBefore(refusal) => Executed::Refused(refusal),
         }

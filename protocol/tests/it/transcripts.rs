@@ -479,6 +479,22 @@ stories! {
         s.repeat(C, 2, "N1/A:-1 N2/B:+1");
         s.world.settle();
     };
+    what_a_full_disk_has_refused_stays_refused_when_there_is_room_again(1, 2) |s| {
+        s.world.step_node(N1, ParticipantInput::Room(false));
+        s.ask(C, Ask::Submit {
+            request: RequestId(1),
+            repeated: false,
+            order: Order::deposit("N1/Z".parse().unwrap(), Amount::try_from(5).unwrap()),
+        });
+        let link = s.world.links.get_mut(&(C, N1)).unwrap();
+        let execute = link.to_node.back().cloned().unwrap();
+        link.to_node.push_back(execute);
+        s.world.deliver_to_node(C, N1);
+        s.say("N1 has room again when the same order arrives once more");
+        s.world.step_node(N1, ParticipantInput::Room(true));
+        fired("W2");
+        s.world.settle();
+    };
     an_operator_ends_what_a_lost_coordinator_left(2, 2) |s| {
         s.prepared_everywhere();
         s.world.crash_coordinator(C, 0);
