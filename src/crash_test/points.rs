@@ -79,19 +79,18 @@ pub(super) fn draw(dice: &mut Dice, target: Target, store: StoreKind) -> String 
         StoreKind::Json => JSON,
         StoreKind::Sled => SLED,
     };
-    let points = match dice.below(5) {
-        0 | 1 => of_store,
-        _ => of_process,
-    };
     if dice.one_in(12) {
         let (point, _) = SYNC;
         return format!("{point}=error:eio@{}", 1 + dice.below(60));
     }
+    let is_of_store = dice.below(5) < 2;
+    let points = if is_of_store { of_store } else { of_process };
     let count = u64::try_from(points.len()).expect("a few");
     let (point, _) = points[usize::try_from(dice.below(count)).expect("an index")];
-    // Some act at the first opportunity, some well into the load.
+    // What happens often is hit at the first opportunity or well into the load.
     let hit = match dice.below(3) {
         0 => 1 + dice.below(3),
+        _ if is_of_store && store == StoreKind::Json => 1 + dice.below(2),
         _ => 1 + dice.below(40),
     };
     format!("{point}=kill@{hit}")

@@ -108,9 +108,9 @@ fn config(args: &CrashTestArgs, seed: u64, dir: &Path) -> Result<ClusterConfig, 
     fs::create_dir_all(&logs).map_err(|error| format!("cannot make {}: {error}", logs.display()))?;
     let binary = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let segment_bytes = if args.time <= SHORT_RUN {
-        64 * 1024
+        16 * 1024
     } else {
-        1024 * 1024
+        256 * 1024
     };
     let server = ["--segment-bytes".to_owned(), segment_bytes.to_string()];
     let window = ["--request-window".to_owned(), REQUEST_WINDOW.to_owned()];
