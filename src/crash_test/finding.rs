@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
@@ -77,7 +77,7 @@ pub(super) struct Finding {
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     found: Mutex<Vec<Finding>>,
-    any: AtomicBool,
+    any: Arc<AtomicBool>,
 }
 
 impl Findings {
@@ -98,6 +98,11 @@ impl Findings {
     /// Whether there is a reason to stop.
     pub(super) fn any(&self) -> bool {
         self.any.load(Ordering::Relaxed)
+    }
+
+    /// Set once there is one.
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.any)
     }
 
     pub(super) fn all(&self) -> Vec<Finding> {

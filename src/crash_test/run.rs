@@ -60,9 +60,15 @@ pub(super) struct Run {
 /// # Errors
 /// If it cannot even be started, and why.
 pub(super) fn run(args: &CrashTestArgs, seed: u64, dir: &Path, interrupt: &Interrupt) -> Result<Run, String> {
-    let mut cluster = Cluster::start(config(args, seed, dir)?).map_err(|error| error.to_string())?;
+    let findings = Findings::default();
+    let config = ClusterConfig {
+        // A wait for the cluster ends once there is no use in it.
+        interrupt: findings.flag(),
+        ..config(args, seed, dir)?
+    };
+    let mut cluster = Cluster::start(config).map_err(|error| error.to_string())?;
     let mut run = Run {
-        findings: Findings::default(),
+        findings,
         history: History::default(),
         tally: Tally::default(),
         recoveries: Recoveries::default(),

@@ -32,6 +32,7 @@ pub(super) struct Halt;
 pub(super) fn bring_up(cluster: &mut Cluster, findings: &Findings) -> Result<(), Halt> {
     match cluster.start_all() {
         Ok(()) => Ok(()),
+        Err(Error::Interrupted) => Err(Halt), // Something was found meanwhile.
         Err(Error::Exited(exit)) => {
             let targets = cluster.targets();
             let target = targets
