@@ -79,11 +79,20 @@ pub(crate) struct Nemesis {
     /// Whose next sync takes how much longer.
     slow_syncs: BTreeMap<Who, Micros>,
     /// Whose disk was armed, and what becomes of the machine when it strikes.
-    armed: BTreeMap<Who, Ending>,
+    armed: BTreeMap<Who, Armed>,
     rotting: BTreeSet<Who>,
     misroute_next: bool,
     /// Whether coordinators may be refused: only where identities are tampered with.
     pub(crate) tampers: bool,
+}
+
+/// What is about to happen at an operation of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Armed {
+    /// How the operation fails; nothing if its process simply dies there.
+    pub(crate) fault: Option<Fault>,
+    /// What becomes of the process.
+    pub(crate) ending: Ending,
 }
 
 impl Nemesis {
@@ -112,17 +121,20 @@ impl Nemesis {
     /// Arms the disks that the script names.
     pub(crate) fn arm_script(world: &mut World) {
         for (who, (operation, deed)) in std::mem::take(&mut world.nemesis.script.disks) {
-            let disk = world.disk(who);
-            match deed {
-                DiskDeed::Kill | DiskDeed::PowerCut => disk.stop_after(operation),
-                DiskDeed::NoSpace => disk.fail_after(operation, Fault::NoSpace),
-                DiskDeed::Broken => disk.fail_after(operation, Fault::Broken),
+            let fault = match deed {
+                DiskDeed::Kill | DiskDeed::PowerCut => None,
+                DiskDeed::NoSpace => Some(Fault::NoSpace),
+                DiskDeed::Broken => Some(Fault::Broken),
+            };
+            match fault {
+                None => world.disk(who).stop_after(operation),
+                Some(fault) => world.disk(who).fail_after(operation, fault),
             }
             let ending = match deed {
                 DiskDeed::PowerCut => Ending::PowerCut,
                 DiskDeed::Kill | DiskDeed::NoSpace | DiskDeed::Broken => Ending::Killed,
             };
-            world.nemesis.arm_disk(who, ending);
+            world.nemesis.arm_disk(who, Armed { fault, ending });
             world.tally.deed();
         }
     }
@@ -168,13 +180,13 @@ impl Nemesis {
         self.dice.chance(100)
     }
 
-    /// A disk is about to fail: what becomes of its process then.
-    pub(crate) fn arm_disk(&mut self, who: Who, ending: Ending) {
-        self.armed.insert(who, ending);
+    /// A disk is about to fail, or its process to die there.
+    pub(crate) fn arm_disk(&mut self, who: Who, armed: Armed) {
+        self.armed.insert(who, armed);
     }
 
-    /// What becomes of a process whose disk has failed it; `None` if nobody has seen to that.
-    pub(crate) fn take_disk_death(&mut self, who: Who) -> Option<Ending> {
+    /// What was done to a disk that has struck; `None` if nobody has done anything.
+    pub(crate) fn take_armed(&mut self, who: Who) -> Option<Armed> {
         self.armed.remove(&who)
     }
 
@@ -242,7 +254,7 @@ fn die_at_disk(world: &mut World, victim: Who) -> bool {
     let after = world.nemesis.dice.skewed(0, 40);
     world.disk(victim).stop_after(after);
     let ending = world.nemesis.some_ending();
-    world.nemesis.arm_disk(victim, ending);
+    world.nemesis.arm_disk(victim, Armed { fault: None, ending });
     true
 }
 
@@ -332,7 +344,8 @@ fn disk_fault(world: &mut World, victim: Who) -> bool {
     };
     world.disk(victim).fail_after(after, fault);
     let ending = world.nemesis.some_ending();
-    world.nemesis.arm_disk(victim, ending);
+    let fault = Some(fault);
+    world.nemesis.arm_disk(victim, Armed { fault, ending });
     true
 }
 

@@ -205,10 +205,10 @@ impl Network {
         self.blocked.insert((from, to))
     }
 
-    /// Frees one direction; returns what waited, oldest first.
-    pub(crate) fn unblock(&mut self, from: Who, to: Who) -> Vec<(ConnId, End, Cargo)> {
+    /// Frees one direction; returns what waited, oldest first. `None` if it was free.
+    pub(crate) fn unblock(&mut self, from: Who, to: Who) -> Option<Vec<(ConnId, End, Cargo)>> {
         if !self.blocked.remove(&(from, to)) {
-            return Vec::new();
+            return None;
         }
         let mut freed = Vec::new();
         for (&id, conn) in &mut self.conns {
@@ -219,7 +219,7 @@ impl Network {
                 }
             }
         }
-        freed
+        Some(freed)
     }
 
     /// Every blocked direction.

@@ -1,10 +1,12 @@
 //! Processes live and die: turns, deaths, and starting again.
 
+use engine::failpoint::Fault;
 use engine::{Fate, MemDisk, Pending};
 use protocol::participant::Participant;
 
 use super::{Ending, Event, HEARTBEAT, Relief, SILENCE, World};
-use crate::autopsy::{self, Scene};
+use crate::autopsy::{self, Moment, RecordKind, Scene};
+use crate::nemesis::Armed;
 use crate::network::{Cargo, End};
 use crate::process::{Death, Host, Item, Process, Stage, Turned};
 use crate::rot;
@@ -156,8 +158,11 @@ impl World {
                 self.trace.deed(self.now, who, || {
                     format!("dies: {}", text.lines().next().unwrap_or_default())
                 });
-                match self.nemesis.take_disk_death(who) {
-                    Some(ending) => ending,
+                match self.nemesis.take_armed(who) {
+                    Some(Armed { fault, ending }) => {
+                        self.blame(who, fault);
+                        ending
+                    }
                     None => {
                         self.history
                             .violations
@@ -210,6 +215,24 @@ impl World {
             }
         }
         self.put(self.now + down, Event::Start(who));
+    }
+
+    /// Notes which fault of its disk a process died of.
+    fn blame(&mut self, who: Who, fault: Option<Fault>) {
+        let Some(fault) = fault else {
+            return;
+        };
+        let body = self.host(who).body();
+        let syncing = matches!(body.moment, Moment::Syncing);
+        let deciding = body.unsynced.has(RecordKind::Decision);
+        self.tally.fire(match fault {
+            Fault::NoSpace => "D8",
+            Fault::Broken | Fault::Torn(_) if syncing => "D11",
+            Fault::Broken | Fault::Torn(_) => "D10",
+        });
+        if syncing && deciding {
+            self.tally.fire("C12");
+        }
     }
 
     fn autopsy(&mut self, who: Who) {

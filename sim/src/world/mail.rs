@@ -236,7 +236,9 @@ impl World {
 
     /// A path is free again: what waited arrives, or its connection turns out to have broken meanwhile.
     pub(crate) fn free(&mut self, from: Who, to: Who) {
-        let freed = self.network.unblock(from, to);
+        let Some(freed) = self.network.unblock(from, to) else {
+            return;
+        };
         self.trace
             .world(self.now, || format!("{from} reaches {to} again"));
         self.tally.fire("W5");

@@ -66,7 +66,12 @@ impl World {
         }
         self.network.clear_slow();
         for who in self.processes() {
-            self.disk(who).calm();
+            let armed = self.nemesis.take_armed(who);
+            if self.disk(who).calm().is_some() && armed.is_some_and(|armed| armed.fault.is_some()) {
+                // It was met and survived: only a checkpoint or a new segment is put off for lack of space.
+                self.tally.fire("D9");
+                self.tally.fire("K-d");
+            }
             self.disk(who).set_capacity(None);
             let now = self.now;
             let body = self.host_mut(who).body_mut();
