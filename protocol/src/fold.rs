@@ -59,7 +59,8 @@ pub struct AccountLine {
 
 /// A durable state: the fold of its records.
 pub trait Fold: Clone + Debug + PartialEq + Send + 'static {
-    /// What is appended to the log. Serialises to a JSON object with an `action`.
+    /// What is appended to the log. Serialises to a JSON object with an `action`. Here and in entries, members that this
+    /// program does not know are refused: what a later version wrote must not be lost in silence.
     type Record: Clone + Debug + Display + PartialEq + Serialize + DeserializeOwned + Send + 'static;
     /// Names one entry.
     type Key: Clone + Debug + Ord + Serialize + Send + 'static;

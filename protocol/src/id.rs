@@ -342,6 +342,7 @@ pub struct TxnId {
 
 /// A point in one coordinator's sequence of transactions; low-water marks are such points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TxnPoint {
     /// The coordinator's epoch.
     pub epoch: Epoch,

@@ -83,6 +83,7 @@ impl fmt::Display for Leg {
 
 /// One account's part of a transaction as its own node sees it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Operation {
     /// The account on the node that reads this.
     pub account: AccountId,
@@ -149,6 +150,7 @@ impl core::error::Error for BadOrder {}
 
 /// A balanced set of legs, one per account, sorted by (node, account): what a request does if it commits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Order {
     legs: Vec<Leg>,
     opens: bool,

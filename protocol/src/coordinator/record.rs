@@ -11,7 +11,7 @@ use crate::reason::Reason;
 
 /// One line of a coordinator's log. `action` is the tag; the words are those of the original description.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(tag = "action", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
 pub enum CoordinatorRecord {
     /// A new life begins (R11). Forced.
     Epoch {

@@ -28,6 +28,7 @@ pub enum Phase {
 
 /// A transaction without an end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OpenTxn {
     /// The request.
     pub request: RequestId,
@@ -54,6 +55,7 @@ impl OpenTxn {
 
 /// What a coordinator remembers of one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NodeSeen {
     /// The store behind its name; `None` before the first meeting.
     pub store: Option<StoreId>,

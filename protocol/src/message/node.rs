@@ -19,6 +19,7 @@ use crate::reason::{Decision, Reason, Refusal};
 
 /// What the home node needs to keep a request exactly-once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Home {
     /// The client's name for the request.
     pub request: RequestId,

@@ -16,7 +16,7 @@ use crate::reason::Reason;
 
 /// One line of a node's log. `action` is the tag; the words are those of the original description.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum NodeRecord {
     /// A hand-written balance file became this store's first state.
     AdoptBalances {

@@ -39,6 +39,7 @@ impl Progress {
 
 /// What is kept under a request id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RequestEntry {
     /// Digest of the legs it came with.
     pub digest: BodyDigest,

@@ -21,6 +21,7 @@ use crate::reason::Reason;
 
 /// A transaction this node has voted YES on: all that COMMIT needs (R3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Prepared {
     /// What commit does here.
     pub operations: Vec<Operation>,
@@ -38,6 +39,7 @@ pub struct Prepared {
 
 /// A transaction that has ended here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Finished {
     /// `None` for committed, else why not.
     pub aborted: Option<Box<Reason>>,
@@ -65,6 +67,7 @@ impl Finished {
 
 /// An operator's decision about a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Forced {
     /// Why, in the operator's words.
     pub why: String,
@@ -74,6 +77,7 @@ pub struct Forced {
 
 /// What a node remembers of one coordinator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CoordinatorSeen {
     /// The highest epoch seen.
     pub epoch: Epoch,

@@ -6,6 +6,7 @@ mod bytes;
 mod liars;
 mod oracle;
 mod random;
+mod stored;
 mod table;
 mod transcripts;
 mod world;
