@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem;
 
 use serde::{Deserialize, Serialize};
 
@@ -280,6 +281,7 @@ impl Fold for CoordinatorState {
             seq,
             ..CoordinatorState::default()
         };
+        let mut epoch_seen = false;
         for entry in entries {
             let key = CoordinatorState::key(&entry);
             if let CoordinatorEntry::Open(_, open) = &entry
@@ -294,7 +296,7 @@ impl Fold for CoordinatorState {
                 CoordinatorEntry::Epoch(epoch, history, suspect) => {
                     (state.epoch, state.suspect) = (epoch, suspect);
                     state.history = history.into_iter().collect();
-                    false
+                    mem::replace(&mut epoch_seen, true)
                 }
             };
             if twice {
@@ -354,5 +356,14 @@ mod tests {
         assert!(restore(Phase::Started).is_ok());
         assert!(restore(Phase::Committed(9)).is_ok());
         assert!(restore(Phase::Committed(10)).unwrap_err().contains("record 10"));
+    }
+
+    #[test]
+    fn an_entry_that_is_there_twice_is_refused() {
+        let node = CoordinatorEntry::Node("N1".parse().unwrap(), NodeSeen::default());
+        for entry in [node, CoordinatorEntry::Epoch(1, Vec::new(), false)] {
+            let refused = CoordinatorState::restore(9, &mut [entry.clone(), entry].into_iter()).unwrap_err();
+            assert!(refused.contains("twice"), "{refused}");
+        }
     }
 }

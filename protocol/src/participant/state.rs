@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem;
 
 use serde::{Deserialize, Serialize};
 
@@ -517,6 +518,7 @@ impl Fold for NodeState {
             seq,
             ..NodeState::default()
         };
+        let mut settings_seen = false;
         for entry in entries {
             let key = NodeState::key(&entry);
             let twice = |replaced: bool| if replaced { Err("an entry twice") } else { Ok(()) };
@@ -538,7 +540,7 @@ impl Fold for NodeState {
                 NodeEntry::Settings(window, adopted) => {
                     state.requests.set_window(window);
                     state.adopted = adopted;
-                    Ok(())
+                    twice(mem::replace(&mut settings_seen, true))
                 }
             };
             restored.map_err(|problem| format!("{key:?}: {problem}"))?;
