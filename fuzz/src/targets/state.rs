@@ -179,6 +179,38 @@ fn makes_sense(opened: &Opened<NodeState>, file: &[u8]) {
     }
     let again = NodeState::restore(state.seq(), &mut state.entries());
     assert_eq!(again.as_ref(), Ok(state), "a state is what its entries say");
+    let listed = members["_meta"]["entries"].as_array().expect("it was taken");
+    let mut said: Vec<String> = listed.iter().map(shape).collect();
+    let others = state
+        .entries()
+        .filter(|entry| NodeState::as_account(entry).is_none());
+    let mut kept: Vec<String> = others
+        .map(|entry| shape(&serde_json::to_value(entry).expect("JSON")))
+        .collect();
+    // Settings may be left out, and then are as at the beginning.
+    if !said.iter().any(|entry| entry.contains("settings")) {
+        kept.retain(|entry| !entry.contains("settings"));
+    }
+    said.sort();
+    kept.sort();
+    assert_eq!(kept, said, "the state holds something else than the file");
+}
+
+/// Which members a value has, however they spell what they hold; one that is null may as well be absent.
+fn shape(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::Object(members) => {
+            let there = members.iter().filter(|(_, member)| !member.is_null());
+            let named = there.map(|(name, member)| format!("{name}:{}", shape(member)));
+            format!("{{{}}}", named.collect::<Vec<String>>().join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(shape).collect::<Vec<String>>().join(",")),
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => "bool".to_owned(),
+        Value::Number(_) => "number".to_owned(),
+        Value::String(_) => "text".to_owned(),
+    }
 }
 
 /// What is prepared can commit, and be asked about again, whatever else the state holds: that was promised (R3).
