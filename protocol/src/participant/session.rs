@@ -73,7 +73,7 @@ impl Participant {
             incarnation,
             durable,
             history,
-            proved,
+            proved: node_proved,
         } = join
         else {
             unreachable!("the caller looked");
@@ -83,6 +83,8 @@ impl Participant {
         let Some(&Session { coordinator, .. }) = self.sessions.get(&session) else {
             return;
         };
+        // What its earlier connections have proved counts, also where they are not known to be dead yet.
+        self.record_proofs(effects);
         let seen = self.state.coordinator(coordinator);
         if let Some(why) = outdated(seen.epoch, seen.incarnation, epoch, incarnation)
             && !planted!(OldEpochAccepted)
@@ -113,7 +115,7 @@ impl Participant {
             self.on_disconnected(old, effects);
             effects.hangups.push(old);
         }
-        if let Some((store, seq)) = proved
+        if let Some((store, seq)) = node_proved
             && store == self.config.store
             && seq > ends
         {

@@ -545,6 +545,14 @@ stories! {
         fired("O2");
         s.world.run();
     };
+    an_older_log_is_met_by_what_a_connection_that_still_stands_has_proved(1, 2) |s| {
+        s.transfer();
+        s.world.settle();
+        s.say("c comes back from an old backup, and N1 does not know yet that its connection is dead");
+        s.world.step_node(N1, ParticipantInput::Connected { session: 99, coordinator: StoreId(0xc) });
+        let message = ToNode::Join { epoch: 2, incarnation: 77, durable: 2, history: Vec::new(), proved: None };
+        s.world.step_node(N1, ParticipantInput::Message { session: 99, message });
+    };
     a_node_that_lost_acknowledged_records_is_quarantined_until_adopted(1, 2) |s| {
         s.transfer();
         s.world.settle();
