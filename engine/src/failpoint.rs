@@ -8,6 +8,7 @@
 //! | `kill` | the process kills itself with SIGKILL |
 //! | `stop` | the process freezes itself with SIGSTOP |
 //! | `sleep:MS` | the thread sleeps |
+//! | `panic` | the thread panics |
 //! | `error:enospc`, `error:eio` | the operation fails like that |
 //! | `torn:N` | `N` bytes of what is being written reach the file, then SIGKILL |
 //!
@@ -37,6 +38,7 @@ enum Action {
     Kill,
     Stop,
     Sleep(Duration),
+    Panic,
     Fail(Fault),
 }
 
@@ -154,6 +156,7 @@ fn act(name: &str) -> Option<Fault> {
             thread::sleep(time);
             None
         }
+        Action::Panic => panic!("failpoint {name} panics"),
         Action::Fail(fault) => Some(fault),
     }
 }
@@ -161,8 +164,8 @@ fn act(name: &str) -> Option<Fault> {
 fn parse(text: &str) -> Result<(String, Armed), String> {
     let bad = || {
         format!(
-            "{text:?} is not a failpoint: write name=action with kill, stop, sleep:MS, error:enospc, error:eio or \
-             torn:BYTES, and @k behind it for the k-th hit"
+            "{text:?} is not a failpoint: write name=action with kill, stop, sleep:MS, panic, error:enospc, error:eio \
+             or torn:BYTES, and @k behind it for the k-th hit"
         )
     };
     let (name, action) = text.split_once('=').ok_or_else(bad)?;
@@ -173,6 +176,7 @@ fn parse(text: &str) -> Result<(String, Armed), String> {
     let action = match action.split_once(':') {
         None if action == "kill" => Action::Kill,
         None if action == "stop" => Action::Stop,
+        None if action == "panic" => Action::Panic,
         Some(("sleep", ms)) => Action::Sleep(Duration::from_millis(plain_number(ms).ok_or_else(bad)?)),
         Some(("error", "enospc")) => Action::Fail(Fault::NoSpace),
         Some(("error", "eio")) => Action::Fail(Fault::Broken),
@@ -200,6 +204,8 @@ mod tests {
         assert_eq!(hit("unit.point"), Some(Fault::NoSpace));
         assert_eq!(hit("unit.point"), None);
         assert_eq!(check("unit.point").map_err(|error| error.kind()), Ok(()));
+        arm("unit.point=panic").unwrap();
+        assert!(std::panic::catch_unwind(|| hit("unit.point")).is_err());
         arm("unit.point=error:eio").unwrap();
         assert!(check("unit.point").is_err());
         assert!(!disarm("unit.point"));

@@ -97,7 +97,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, help_heading = "Testing")]
     pub(crate) enable_failpoints: bool,
 
-    /// Arm a failpoint: kill, stop, sleep:MS, error:enospc, error:eio or torn:BYTES at a named point
+    /// Arm a failpoint: kill, stop, sleep:MS, panic, error:enospc, error:eio or torn:BYTES at a named point
     #[arg(
         long = "failpoint",
         value_name = "NAME=ACTION",
