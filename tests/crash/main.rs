@@ -9,7 +9,10 @@
 
 mod bank;
 mod case;
+mod load;
 mod logs;
+mod memory;
+mod trouble;
 
 use case::{Case, Victim, run};
 
@@ -178,6 +181,29 @@ fn n13_killed_while_recovering() {
     run(&node.recovery_killed_at("N13", points));
     let coordinator = Case::kill("c6_then_recovering", Victim::Coordinator, "synced.COMMIT", "json");
     run(&coordinator.recovery_killed_at("C14", points));
+}
+
+/// P14: a panic in the loop's thread, or in the one that cuts a checkpoint.
+#[test]
+fn p14_panic_in_any_thread() {
+    for store in ["json", "sled"] {
+        for (victim, point) in [
+            (Victim::Node, "appended.commit"),
+            (Victim::Coordinator, "appended.COMMIT"),
+        ] {
+            run(&Case::with("p14_loop_panics", victim, point, "panic@3", store));
+        }
+    }
+    for victim in [Victim::Node, Victim::Coordinator] {
+        let case = Case::with(
+            "p14_checkpoint_panics",
+            victim,
+            "checkpoint.k2",
+            "panic@2",
+            "json",
+        );
+        run(&case.with_short_segments());
+    }
 }
 
 /// C14: a coordinator that dies in each of several lives, at once after its new epoch is on disk.

@@ -1,0 +1,131 @@
+//! Trouble that a process gets into with load on it: it freezes, is asked to stop, its disk is slow or vanishes.
+
+use std::time::Duration;
+use std::{fs, thread};
+
+use client::{Client, Target};
+use cluster::Cluster;
+use faults::fired;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::load::{self, for_a_while, n2, short_segments};
+
+const STORES: [&str; 2] = ["json", "sled"];
+
+/// Longer than a vote may take, and far shorter than a silence that ends a link.
+const LONG: Duration = Duration::from_millis(1500);
+
+pub(crate) fn each() -> [Target; 2] {
+    [n2(), Target::Coordinator]
+}
+
+#[test]
+fn a_process_that_freezes_and_thaws_goes_on_where_it_was() {
+    load::through(
+        "freeze",
+        "json",
+        |_| {},
+        |cluster, _| {
+            for target in each() {
+                cluster.freeze(target).unwrap();
+                thread::sleep(LONG);
+                cluster.thaw(target).unwrap();
+                fired("P12");
+                for_a_while();
+            }
+            nobody_was_taken_for_dead(cluster);
+        },
+    );
+}
+
+#[test]
+fn a_sync_that_takes_long_delays_votes_and_costs_no_link() {
+    load::through(
+        "slow disk",
+        "sled",
+        |_| {},
+        |cluster, client| {
+            for target in each() {
+                arm(client, target, "sync=sleep:2000");
+                cluster.wait_line(target, "failpoint sync acts").unwrap();
+                fired("D12");
+                // Asked while it stands still, it answers when the sync is over.
+                client.status().unwrap();
+                for_a_while();
+            }
+            nobody_was_taken_for_dead(cluster);
+        },
+    );
+}
+
+/// Nobody died, and every node joined once, when the coordinator started.
+#[track_caller]
+fn nobody_was_taken_for_dead(cluster: &mut Cluster) {
+    assert!(cluster.ended().is_empty());
+    let lines = cluster.log_lines(Target::Coordinator);
+    let joined = lines.iter().filter(|line| line.ends_with(" joined"));
+    assert_eq!(joined.count(), 3, "{lines:#?}");
+}
+
+#[test]
+fn sigterm_under_load_stops_cleanly_and_sigkill_may_overtake_it() {
+    for store in STORES {
+        load::through(
+            "sigterm",
+            store,
+            |_| {},
+            |cluster, _| {
+                for target in each() {
+                    fired("P15");
+                    let status = cluster.stop(target).unwrap();
+                    assert_eq!(status.code(), Some(0), "{target:?}");
+                    cluster.restart(target).unwrap();
+                    for_a_while();
+                    kill_process(pid(cluster, target), Signal::TERM).unwrap();
+                    fired("P15");
+                    cluster.kill9(target);
+                    cluster.restart(target).unwrap();
+                    for_a_while();
+                }
+            },
+        );
+    }
+}
+
+/// Its files are still open, but the next segment has no place to be.
+#[test]
+fn a_data_directory_that_disappears_stops_who_needs_it_and_loses_nothing() {
+    load::through("no directory", "json", short_segments, |cluster, _| {
+        let dir = cluster.config().dir.clone();
+        let away = dir.with_extension("away");
+        fs::rename(&dir, &away).unwrap();
+        fired("D13");
+        let ended = loop {
+            if let [(_, exit), ..] = cluster.ended().as_slice() {
+                break exit.clone();
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
+        let said = ended.last_lines.join("\n");
+        assert!(
+            said.contains("No such file") && said.contains(dir.to_str().unwrap()),
+            "{ended}"
+        );
+        assert!(ended.status.code().is_some_and(|code| code != 0), "{ended}");
+        cluster.kill9_all();
+        fs::rename(&away, &dir).unwrap();
+        cluster.start_all().unwrap();
+    });
+}
+
+pub(crate) fn pid(cluster: &Cluster, target: Target) -> Pid {
+    let pid = cluster.pid(target).expect("it runs");
+    Pid::from_raw(pid.cast_signed()).unwrap()
+}
+
+/// The load may reach the point before the answer is out.
+fn arm(client: &mut Client, target: Target, failpoint: &str) {
+    if let Err(error) = client.arm(target, failpoint) {
+        println!("arming {failpoint} was answered with {error}");
+    }
+}
