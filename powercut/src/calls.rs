@@ -87,7 +87,7 @@ fn offset_of(offset: i64) -> io::Result<u64> {
 fn write_at(fd: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> io::Result<usize> {
     let caught = Overlay::lock().and_then(|mut overlay| overlay.write(fd, bytes, offset));
     match caught {
-        Some(result) => result.map(|()| bytes.len()),
+        Some(result) => result,
         None => Ok(rustix::io::pwrite(fd, bytes, offset)?),
     }
 }
@@ -110,12 +110,13 @@ fn write_on(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
         let end = || overlay.len_of(fd)?.ok();
         let place = if appends { end().unwrap_or(place) } else { place };
         let result = overlay.write(fd, bytes, place)?;
-        Some(result.map(|()| place + length(bytes)))
+        Some(result.map(|taken| (taken, place + length(&bytes[..taken]))))
     });
     match caught {
         Some(result) => {
-            rustix::fs::seek(fd, rustix::fs::SeekFrom::Start(result?))?;
-            Ok(bytes.len())
+            let (taken, place) = result?;
+            rustix::fs::seek(fd, rustix::fs::SeekFrom::Start(place))?;
+            Ok(taken)
         }
         None => Ok(rustix::io::write(fd, bytes)?),
     }

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::moods::Moods;
 use engine::{Durable, Leaks, Unsynced};
 use rustix::fs::{FileType, Mode, OFlags};
 
@@ -25,6 +26,7 @@ pub(crate) struct Overlay {
     /// What the path of a caught file begins with.
     dir: Vec<u8>,
     leaks: Leaks,
+    moods: Moods,
     files: BTreeMap<Inode, File>,
 }
 
@@ -53,14 +55,25 @@ impl Overlay {
         Some(Overlay {
             dir,
             leaks: Leaks::new(seed),
+            moods: Moods::from_env(),
             files: BTreeMap::new(),
         })
     }
 
-    /// Takes a write. `None` if the file is none of ours.
-    pub(crate) fn write(&mut self, fd: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> Option<io::Result<()>> {
+    /// Takes a write, or the part of it that it says. `None` if the file is none of ours.
+    pub(crate) fn write(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        bytes: &[u8],
+        offset: u64,
+    ) -> Option<io::Result<usize>> {
         let inode = self.caught(fd)?;
-        Some(self.change(fd, inode, |unsynced| unsynced.write(offset, bytes)))
+        if let Err(interrupted) = self.moods.interrupted() {
+            return Some(Err(interrupted));
+        }
+        let taken = self.moods.taken(bytes);
+        let result = self.change(fd, inode, |unsynced| unsynced.write(offset, taken));
+        Some(result.map(|()| taken.len()))
     }
 
     /// Takes a change of the length. `None` if the file is none of ours.
@@ -105,6 +118,10 @@ impl Overlay {
         let Some((inode, _)) = self.dirty(fd) else {
             return Ok(());
         };
+        self.moods.interrupted()?;
+        if self.moods.lies() {
+            return Ok(());
+        }
         let file = self.files.get_mut(&inode).expect("it was just found");
         file.unsynced.settle(&mut file.handle)?;
         self.files.remove(&inode);

@@ -6,7 +6,7 @@
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,10 @@ const LEAKY: u64 = 0;
 
 /// Runs `child` in a process of its own, which may use the directory `dir`.
 fn run(story: &str, dir: &Path, seed: u64) -> ExitStatus {
+    run_with(&[], story, dir, seed)
+}
+
+fn run_with(moods: &[(&str, &str)], story: &str, dir: &Path, seed: u64) -> ExitStatus {
     let library = env::current_exe().unwrap().with_file_name("libpowercut.so");
     assert!(library.exists(), "{} is built with this test", library.display());
     let mut command = Command::new(env::current_exe().unwrap());
@@ -30,6 +34,7 @@ fn run(story: &str, dir: &Path, seed: u64) -> ExitStatus {
     command
         .env(DIR, fs::canonicalize(dir).unwrap())
         .env(SEED, seed.to_string());
+    command.envs(moods.iter().copied());
     command.stdout(std::process::Stdio::null()).status().unwrap()
 }
 
@@ -90,6 +95,25 @@ fn child() {
             for number in 0..400_u64 {
                 file.write_all_at(&[b'x'; 10], number * 10).unwrap();
             }
+            die();
+        }
+        "one by one" => {
+            let mut file = File::create(&path).unwrap();
+            for byte in *b"abcdef" {
+                file.write_all(&[byte]).unwrap();
+                file.sync_data().unwrap();
+            }
+            assert_eq!(fs::read(&path).unwrap(), b"abcdef");
+            die();
+        }
+        "as the system says" => {
+            let mut file = File::create(&path).unwrap();
+            let interrupted = file.write(b"0123456789").unwrap_err();
+            assert_eq!(interrupted.kind(), ErrorKind::Interrupted);
+            assert_eq!(file.write(b"0123456789").unwrap(), 5);
+            file.write_all(b"56789").unwrap();
+            file.write_all_at(b"ABC", 1).unwrap();
+            file.sync_all().unwrap();
             die();
         }
         other => panic!("{other}"),
@@ -155,4 +179,24 @@ fn some_of_it_may_be_durable_early() {
     let len = |seed| file_after("often", seed).unwrap().len();
     assert_eq!(len(STRICT), 0);
     assert!((1..4000).contains(&len(LEAKY)), "{} bytes", len(LEAKY));
+}
+
+#[test]
+fn a_disk_may_begin_to_lie_about_syncs() {
+    let dir = tempfile::tempdir().unwrap();
+    let lies = [("TWOPENCE_POWER_CUT_LIES_AFTER", "4")];
+    assert_eq!(
+        run_with(&lies, "one by one", dir.path(), STRICT).signal(),
+        Some(9)
+    );
+    assert_eq!(fs::read(dir.path().join("file")).unwrap(), b"abcd");
+}
+
+#[test]
+fn calls_may_be_interrupted_and_writes_cut_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let halves = [("TWOPENCE_POWER_CUT_HALVES", "1")];
+    let status = run_with(&halves, "as the system says", dir.path(), STRICT);
+    assert_eq!(status.signal(), Some(9));
+    assert_eq!(fs::read(dir.path().join("file")).unwrap(), b"0ABC456789");
 }
