@@ -1,7 +1,7 @@
 //! Two coordinators at once on the same nodes: both decide, a request id means one thing through either, and the audit
 //! is exact while both are at work.
 
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -9,21 +9,10 @@ use std::time::Duration;
 use client::{AuditVerdict, Client, ClientConfig, Order, Outcome};
 use faults::fired;
 
-use crate::world::{BINARY, PATIENCE, Run, STORES, World, free_port, node, run, temp_dir, wait};
+use crate::world::{BINARY, Extra, PATIENCE, Run, STORES, World, free_port, node, run, temp_dir, wait};
 
 /// How often the audit looks while both coordinators are busy.
 const AUDITS: usize = 10;
-
-/// A process that ends with its test.
-struct Extra(Child);
-
-impl Drop for Extra {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[test]
 fn two_coordinators_share_nodes_request_ids_and_audits() {
@@ -34,7 +23,8 @@ fn two_coordinators_share_nodes_request_ids_and_audits() {
             .map(|name| format!("{name}:{}", world.cluster.address(node(name))))
             .to_vec();
         let port = free_port().to_string();
-        let coordinator = Command::new(BINARY)
+        let mut coordinator = Command::new(BINARY);
+        coordinator
             .args([
                 "coordinator",
                 "--port",
@@ -45,12 +35,8 @@ fn two_coordinators_share_nodes_request_ids_and_audits() {
                 &nodes.join(","),
             ])
             .arg("--data-dir")
-            .arg(dir.path())
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut extra = Extra(coordinator);
+            .arg(dir.path());
+        let mut extra = Extra::start(coordinator);
         let second = format!("127.0.0.1:{port}");
         let via_second = |line: &str| -> Run {
             let words = line.split_whitespace().chain(["--coord", &second]);
@@ -98,10 +84,7 @@ fn two_coordinators_share_nodes_request_ids_and_audits() {
             });
         });
         via_second("audit").prints(&["Money conserved"]);
-        assert!(
-            extra.0.try_wait().unwrap().is_none(),
-            "the second coordinator still runs"
-        );
+        assert!(extra.ended().is_none(), "the second coordinator still runs");
         world.whole();
         drop(extra);
         world.works_and_stops();

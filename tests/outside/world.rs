@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -171,6 +171,29 @@ pub(crate) fn wipe(dir: &Path, prefix: &str) {
                 fs::remove_file(path).unwrap();
             }
         }
+    }
+}
+
+/// A server besides those of the cluster. Killed with its test.
+pub(crate) struct Extra(Child);
+
+impl Extra {
+    pub(crate) fn start(mut command: Command) -> Extra {
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        Extra(command.spawn().unwrap())
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().unwrap()
+    }
+}
+
+impl Drop for Extra {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

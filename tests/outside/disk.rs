@@ -1,0 +1,99 @@
+//! Disks that do worse than forget: they lie about syncs, or do half of what they are asked and are interrupted at that.
+#![cfg(target_os = "linux")]
+
+use std::path::Path;
+use std::process::Command;
+
+use client::Order;
+use faults::fired;
+
+use crate::world::{BINARY, Extra, STORES, World, node, wait};
+
+/// N2 under the library that plays power cuts, in the place of the cluster's own.
+fn strange_disk(world: &mut World, variable: &str, value: &str, more: &[&str]) -> Extra {
+    let library = Path::new(BINARY).with_file_name("deps").join("libpowercut.so");
+    assert!(library.exists(), "{} is built with this test", library.display());
+    let address = world.cluster.address(node("N2"));
+    let port = address.rsplit(':').next().unwrap().parse().unwrap();
+    world.cluster.stop(node("N2")).unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(world.node_args("N2", port)).args(more);
+    command
+        .env("LD_PRELOAD", library)
+        .env("TWOPENCE_POWER_CUT_DIR", world.path().canonicalize().unwrap())
+        // Nothing becomes durable early.
+        .env("TWOPENCE_POWER_CUT_SEED", "3")
+        .env(variable, value);
+    let strange = Extra::start(command);
+    takes_part(world);
+    strange
+}
+
+#[track_caller]
+fn takes_part(world: &World) {
+    wait("N2 takes part", || {
+        let status = world.run("status");
+        let up = status
+            .stdout
+            .lines()
+            .any(|line| line.starts_with("N2") && line.contains(" up "));
+        up.then_some(())
+    });
+}
+
+fn move_money(world: &World, times: usize) {
+    let mut client = world.cluster.client();
+    for _ in 0..times {
+        let order = Order::transfer(
+            "N1/A".parse().unwrap(),
+            "N2/B".parse().unwrap(),
+            "1".parse().unwrap(),
+        );
+        let outcome = client.submit(None, order.unwrap()).unwrap().outcome;
+        assert!(matches!(outcome, client::Outcome::Committed { .. }), "{outcome}");
+    }
+}
+
+#[test]
+fn short_writes_and_interrupted_calls_change_nothing() {
+    for store in STORES {
+        let mut world = World::start(store);
+        let strange = strange_disk(
+            &mut world,
+            "TWOPENCE_POWER_CUT_HALVES",
+            "1",
+            &["--segment-bytes", "4096"],
+        );
+        move_money(&world, 50);
+        fired("D14");
+        world.run("balance N2/B").prints(&["1050"]);
+        drop(strange);
+        world.cluster.launch(node("N2"), &[]).unwrap();
+        takes_part(&world);
+        world.run("balance N2/B").prints(&["1050"]);
+        world.works_and_stops();
+    }
+}
+
+#[test]
+fn a_node_whose_disk_lied_is_found_out_by_its_coordinator() {
+    for store in STORES {
+        let mut world = World::start(store);
+        // The log, that is: a lying checkpoint would be found out by its own checksum.
+        let strange = strange_disk(&mut world, "TWOPENCE_POWER_CUT_LIES_AFTER", "40", &[]);
+        move_money(&world, 100);
+        drop(strange);
+        fired("D15");
+        world.cluster.launch(node("N2"), &[]).unwrap();
+        wait("N2 is found out", || {
+            let status = world.run("status");
+            let mut lines = status.stdout.lines();
+            let found_out = lines.any(|line| line.starts_with("N2") && line.contains("quarantined"));
+            found_out.then_some(())
+        });
+        world
+            .run("transfer N1/A N2/B 1")
+            .says(5, &["quarantined", "No money moved", "adopt N2"]);
+        world.run("balance N2/B").says(5, &["adopt N2"]);
+    }
+}
