@@ -1,5 +1,8 @@
 //! Bytes arrive in any pieces, and some of them are wrong.
 
+use std::io::Write;
+use std::net::Shutdown;
+
 use faults::fired;
 use protocol::frame::BODY_LEN_MAX;
 use protocol::hello::{Control, Hello};
@@ -57,7 +60,7 @@ fn many_frames_in_one_write_are_answered_in_order() {
     let mut wire = Wire::client(server.address());
     let requests: Vec<u8> = (0..10_000).flat_map(|n| said(&format!("echo {n}"))).collect();
     let mut writing = wire.stream.try_clone().unwrap();
-    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut writing, &requests).unwrap());
+    let writer = std::thread::spawn(move || writing.write_all(&requests).unwrap());
     fired("W9");
     for n in 0..10_000 {
         assert_eq!(wire.text(), format!("echo {n}"));
@@ -71,28 +74,88 @@ fn many_frames_in_one_write_are_answered_in_order() {
     );
 }
 
+/// Whatever is flipped in a session, hello and all: what was said before it is answered, nothing else is.
 #[test]
-fn every_flipped_bit_closes_the_connection_or_is_refused() {
+fn every_flipped_bit_of_a_session_closes_the_connection_or_is_refused() {
     let server = server();
-    let good = said("echo 10");
+    let good = session();
+    let hello_len = good.len() - said("echo one").len() - said("echo two").len();
     for bit in 0..good.len() * 8 {
         let mut bad = good.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
         // A longer announcement waits for bytes that never come: give it some.
         bad.extend_from_slice(&[0; 600]);
-        let mut wire = Wire::client(server.address());
-        wire.raw(&bad);
+        let mut wire = Wire::connect(server.address());
+        // The other side may have closed already.
+        let _ = wire.stream.write_all(&bad);
         fired("W10");
-        wire.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let _ = wire.stream.shutdown(Shutdown::Write);
+        let mut answers = Vec::new();
         loop {
             match wire.next() {
-                Came::Text(text) => panic!("bit {bit} flipped, and the answer was {text}"),
+                Came::Text(text) => answers.push(text),
                 Came::End => break,
                 Came::Control(_) | Came::Body(_) => {}
             }
         }
+        let whole_before: &[&str] = match bit / 8 {
+            at if at < hello_len => &[],
+            at if at < hello_len + said("echo one").len() => &["welcome"],
+            _ => &["welcome", "echo one"],
+        };
+        // An end that is reset may swallow answers.
+        assert!(
+            whole_before.starts_with(&as_str(&answers)),
+            "bit {bit}: {answers:?}"
+        );
     }
     assert!(server.counters().bad_frames > 0);
+}
+
+fn as_str(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+/// At every byte, by a clean end and by a reset: whole messages count, the rest was never said.
+#[test]
+fn a_session_that_breaks_at_any_byte_has_said_its_whole_messages_and_no_more() {
+    let server = server();
+    let hello = framed(&Control::Hello(Hello::client(toy::cluster())).encode());
+    let (mut said_whole, mut expected) = (Vec::new(), Vec::new());
+    for reset in [false, true] {
+        let frame_len = said("write r000").len();
+        for cut in 0..=hello.len() + 2 * frame_len {
+            let names = [0, 1].map(|n| format!("write {}{n}{cut:02}", if reset { "r" } else { "f" }));
+            let bytes = [&hello[..], &said(&names[0]), &said(&names[1])].concat();
+            let mut wire = Wire::connect(server.address());
+            if reset {
+                // To close with something unread makes a reset.
+                wire.stream.peek(&mut [0]).unwrap();
+            }
+            wire.raw(&bytes[..cut]);
+            fired("W8");
+            drop(wire);
+            let whole = cut.saturating_sub(hello.len()) / frame_len;
+            said_whole.extend(names[..whole].iter().cloned());
+            if !reset {
+                expected.extend(names[..whole].iter().cloned());
+            }
+        }
+    }
+    let records = || server.shared.records.lock().unwrap().clone();
+    eventually("all that was said before a clean end is written", || {
+        let records = records();
+        expected.iter().all(|name| records.contains(name))
+    });
+    eventually("every client is gone", || {
+        let log = server.log();
+        let count = |word: &str| log.iter().filter(|line| line.starts_with(word)).count();
+        count("opened") == count("closed")
+    });
+    for record in records().iter().filter(|record| record.starts_with("write")) {
+        assert!(said_whole.contains(record), "{record} was never said as a whole");
+    }
+    assert_eq!(Wire::client(server.address()).ask("echo x"), "echo x");
 }
 
 #[test]

@@ -126,6 +126,29 @@ fn a_quiet_link_is_kept_by_pings_and_a_silent_one_is_dialled_again() {
     assert_eq!(coordinator.log(), ["opened node N1"]);
 }
 
+/// While a sync takes long, the loop stands still. What came meanwhile was said in time.
+#[test]
+fn a_sync_that_takes_longer_than_a_silence_may_last_costs_no_link() {
+    let patient = Limits {
+        heartbeat: Duration::from_millis(20),
+        ..short()
+    };
+    let impatient = Limits {
+        silence: Duration::from_millis(1500),
+        ..patient.clone()
+    };
+    let node = Server::start(toy::for_coordinators(impatient));
+    let coordinator = Server::start(toy::dialling(node.address(), patient));
+    eventually("the link is up", || node.log() == ["opened coordinator c"]);
+    let mut writer = Wire::greeted(node.address(), toy::coordinator());
+    node.shared.sync_takes_ms.store(2500, Ordering::SeqCst);
+    fired("D12");
+    assert_eq!(writer.ask("write x"), "write x is record 2");
+    let heard = node.counters().frames_in;
+    eventually("the link goes on", || node.counters().frames_in > heard + 3);
+    assert_eq!(coordinator.log(), ["opened node N1"]);
+}
+
 #[test]
 fn slow_hellos_and_half_frames_run_out_of_time() {
     let server = Server::start(toy::for_clients(Limits {

@@ -77,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) records: Mutex<Vec<String>>,
     pub(crate) syncs: AtomicUsize,
     pub(crate) sync_fails: AtomicBool,
+    /// How long the next sync takes.
+    pub(crate) sync_takes_ms: AtomicU64,
     pub(crate) full: AtomicBool,
     pub(crate) closed_cleanly: AtomicBool,
     pub(crate) turns: AtomicU64,
@@ -106,6 +108,8 @@ impl Engine<Count> for Store {
                 std::io::ErrorKind::Other.into(),
             ));
         }
+        let ms = self.shared.sync_takes_ms.swap(0, Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(ms));
         self.shared.syncs.fetch_add(1, Ordering::SeqCst);
         self.synced = self.appended;
         Ok(())
