@@ -7,12 +7,12 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use client::{Answer, Ask, BalanceAnswer, Client, ClientConfig, Error, Pipeline};
+use client::{Answer, Ask, BalanceAnswer, Client, ClientConfig, Error, Order, Outcome, Pipeline};
 use faults::fired;
 use protocol::codec;
 use protocol::frame;
 use protocol::hello::{Control, Hello};
-use protocol::id::StoreId;
+use protocol::id::{StoreId, TxnId};
 use protocol::message::{Call, Page, Reply};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -272,4 +272,62 @@ fn a_pipeline_names_every_coordinator_that_it_cannot_reach() {
             "{one}: nothing listens there; {two}: nothing listens there"
         ))
     );
+}
+
+/// At every byte of the answer the client knows that it knows nothing, and asks again under the same id.
+#[test]
+fn an_answer_that_breaks_off_anywhere_is_asked_for_again() {
+    let committed = || {
+        Answer::Outcome(Outcome::Committed {
+            txn: TxnId::new(StoreId(0xc), 1, 7),
+        })
+    };
+    let whole = move |id| {
+        let mut bytes = Vec::new();
+        frame::write(
+            &codec::encode(&Reply {
+                id,
+                answer: committed(),
+            }),
+            &mut bytes,
+        );
+        bytes
+    };
+    let order = Order::transfer(
+        "N1/A".parse().unwrap(),
+        "N2/B".parse().unwrap(),
+        "1".parse().unwrap(),
+    )
+    .unwrap();
+    // A client of its own for each cut: its calls are numbered from the start.
+    for cut in 0..whole(1).len() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let mut first = true;
+        let coordinator = Coordinator::start(vec![1, 1], move |stream, calls| {
+            let bytes = whole(calls[0].id);
+            stream
+                .write_all(if first { &bytes[..cut] } else { &bytes })
+                .unwrap();
+            first = false;
+            tell.send(calls[0].ask.clone()).unwrap();
+        });
+        let mut client = Client::new(coordinator.config()).unwrap();
+        let submission = client.submit(None, order.clone()).unwrap();
+        fired("W8");
+        assert!(
+            matches!(submission.outcome, Outcome::Committed { .. }),
+            "cut at {cut}"
+        );
+        coordinator.join();
+        let again = |repeated| Ask::Submit {
+            request: submission.request,
+            repeated,
+            order: order.clone(),
+        };
+        assert_eq!(
+            told.iter().collect::<Vec<_>>(),
+            [again(false), again(true)],
+            "cut at {cut}"
+        );
+    }
 }
