@@ -323,6 +323,28 @@ mod tests {
     }
 
     #[test]
+    fn a_store_of_another_format_is_refused_and_not_called_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, config) = (OsDisk::new(dir.path()), config(&dir));
+        check_or_begin(&disk, &config, StoreId(7)).unwrap();
+        let path = dir.path().join("node_N1_manifest.json");
+        let now = fs::read_to_string(&path).unwrap();
+        let (members, _) = now.rsplit_once("\"checksum\"").unwrap();
+        let mut newer = members
+            .replace("\"format\": 1", "\"format\": 2,\n  \"from the future\": []")
+            .into_bytes();
+        seal::seal(&mut newer, SUFFIX);
+        fs::write(&path, &newer).unwrap();
+        faults::fired("P4");
+        let refused = check_or_begin(&disk, &config, StoreId(8)).unwrap_err();
+        assert!(
+            matches!(&refused, Error::Mismatch(text) if text.contains("format 2") && text.contains("Nothing was changed")),
+            "{refused}"
+        );
+        assert_eq!(fs::read(&path).unwrap(), newer);
+    }
+
+    #[test]
     fn a_sled_store_does_not_adopt_a_hand_written_file() {
         let dir = tempfile::tempdir().unwrap();
         let (disk, config) = (OsDisk::new(dir.path()), config(&dir));

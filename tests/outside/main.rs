@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod disk;
+mod doubles;
 mod files;
 mod identity;
 mod money;
