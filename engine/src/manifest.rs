@@ -28,7 +28,8 @@ pub(crate) struct Manifest {
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Text {
-    format: u32,
+    #[serde(rename = "format")]
+    _format: u32,
     kind: String,
     store: StoreId,
     cluster: ClusterName,
@@ -106,6 +107,13 @@ impl Manifest {
             let bytes = disk
                 .read(&name)
                 .map_err(|error| Error::io(format!("cannot read {path}"), error))?;
+            if let Some(other) = other_format(&bytes) {
+                let why = format!(
+                    "it has format {other}, and this program knows format {FORMAT}: use the version of the program that \
+                     made it"
+                );
+                return Err(mismatch(&path, &why));
+            }
             let manifest = Manifest::parse(&bytes)
                 .map_err(|why| Error::Corrupt(format!("{path} is damaged: {why}. {REPAIR}")))?;
             if manifest.owner != owner {
@@ -169,12 +177,6 @@ impl Manifest {
     fn parse(bytes: &[u8]) -> Result<Manifest, String> {
         seal::check(bytes, SUFFIX).map_err(|broken| broken.to_string())?;
         let text: Text = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if text.format != FORMAT {
-            return Err(format!(
-                "it has format {}, this program knows {FORMAT}",
-                text.format
-            ));
-        }
         let owner = match text.owner.strip_prefix("node ") {
             Some(node) => Owner::Node(node.parse().map_err(|error| format!("{error}"))?),
             None if text.owner == Owner::Coordinator.to_string() => Owner::Coordinator,
@@ -205,6 +207,17 @@ impl Manifest {
         };
         Err(mismatch(&disk.display(&file_name(self.owner)), &why))
     }
+}
+
+/// The format of a manifest that is whole and of another format than ours. Whatever else it says means nothing to us.
+fn other_format(bytes: &[u8]) -> Option<u32> {
+    #[derive(serde::Deserialize)]
+    struct FormatOnly {
+        format: u32,
+    }
+    seal::check(bytes, SUFFIX).ok()?;
+    let text: FormatOnly = serde_json::from_slice(bytes).ok()?;
+    (text.format != FORMAT).then_some(text.format)
 }
 
 fn mismatch(path: &str, why: &str) -> Error {
