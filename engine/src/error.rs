@@ -12,7 +12,7 @@ pub enum Error {
         /// The lock file.
         path: PathBuf,
     },
-    /// The store is another one than was asked for: kind, cluster or node id differ.
+    /// The store is another one than was asked for: kind, cluster, node id or format differ.
     Mismatch(String),
     /// What is on disk is not what was written: refuse, never guess. The text names file, line and offset.
     Corrupt(String),

@@ -7,6 +7,7 @@ mod bank;
 mod conformance;
 mod crash;
 mod damage;
+mod golden;
 mod inspect;
 mod power_cut;
 mod surgery;
