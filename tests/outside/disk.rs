@@ -7,7 +7,7 @@ use std::process::Command;
 use client::Order;
 use faults::fired;
 
-use crate::world::{BINARY, Extra, STORES, World, node, wait};
+use crate::world::{BINARY, Extra, STORES, World, node, shown_as};
 
 /// N2 under the library that plays power cuts, in the place of the cluster's own.
 fn strange_disk(world: &mut World, variable: &str, value: &str, more: &[&str]) -> Extra {
@@ -25,20 +25,8 @@ fn strange_disk(world: &mut World, variable: &str, value: &str, more: &[&str]) -
         .env("TWOPENCE_POWER_CUT_SEED", "3")
         .env(variable, value);
     let strange = Extra::start(command);
-    takes_part(world);
+    shown_as(world, "N2", "up");
     strange
-}
-
-#[track_caller]
-fn takes_part(world: &World) {
-    wait("N2 takes part", || {
-        let status = world.run("status");
-        let up = status
-            .stdout
-            .lines()
-            .any(|line| line.starts_with("N2") && line.contains(" up "));
-        up.then_some(())
-    });
 }
 
 fn move_money(world: &World, times: usize) {
@@ -69,7 +57,7 @@ fn short_writes_and_interrupted_calls_change_nothing() {
         world.run("balance N2/B").prints(&["1050"]);
         drop(strange);
         world.cluster.launch(node("N2"), &[]).unwrap();
-        takes_part(&world);
+        shown_as(&world, "N2", "up");
         world.run("balance N2/B").prints(&["1050"]);
         world.works_and_stops();
     }
@@ -85,12 +73,7 @@ fn a_node_whose_disk_lied_is_found_out_by_its_coordinator() {
         drop(strange);
         fired("D15");
         world.cluster.launch(node("N2"), &[]).unwrap();
-        wait("N2 is found out", || {
-            let status = world.run("status");
-            let mut lines = status.stdout.lines();
-            let found_out = lines.any(|line| line.starts_with("N2") && line.contains("quarantined"));
-            found_out.then_some(())
-        });
+        shown_as(&world, "N2", "quarantined");
         world
             .run("transfer N1/A N2/B 1")
             .says(5, &["quarantined", "No money moved", "adopt N2"]);

@@ -4,18 +4,7 @@
 use client::Target;
 use faults::fired;
 
-use crate::world::{Run, STORES, World, files, node, put_back, wait, wipe};
-
-/// Waits until `status` shows `name` in this state.
-#[track_caller]
-fn shown_as(world: &World, name: &str, state: &str) -> Run {
-    wait(&format!("{name} {state}"), || {
-        let status = world.run("status");
-        let mut lines = status.stdout.lines();
-        let shown = lines.any(|line| line.starts_with(name) && line.contains(state));
-        shown.then_some(status)
-    })
-}
+use crate::world::{STORES, World, files, node, put_back, shown_as, wait, wipe};
 
 /// Waits until the coordinator has died at its failpoint.
 #[track_caller]

@@ -11,6 +11,8 @@ mod files;
 mod identity;
 mod money;
 mod owners;
+mod prepared;
+mod second;
 mod several;
 mod wire;
 mod world;

@@ -1,7 +1,6 @@
 //! Two coordinators at once on the same nodes: both decide, a request id means one thing through either, and the audit
 //! is exact while both are at work.
 
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -9,7 +8,8 @@ use std::time::Duration;
 use client::{AuditVerdict, Client, ClientConfig, Order, Outcome};
 use faults::fired;
 
-use crate::world::{BINARY, Extra, PATIENCE, Run, STORES, World, free_port, node, run, temp_dir, wait};
+use crate::second::Second;
+use crate::world::{PATIENCE, STORES, World, wait};
 
 /// How often the audit looks while both coordinators are busy.
 const AUDITS: usize = 10;
@@ -18,34 +18,9 @@ const AUDITS: usize = 10;
 fn two_coordinators_share_nodes_request_ids_and_audits() {
     for store in STORES {
         let mut world = World::start(store);
-        let dir = temp_dir();
-        let nodes: Vec<String> = ["N1", "N2", "N3"]
-            .map(|name| format!("{name}:{}", world.cluster.address(node(name))))
-            .to_vec();
-        let port = free_port().to_string();
-        let mut coordinator = Command::new(BINARY);
-        coordinator
-            .args([
-                "coordinator",
-                "--port",
-                &port,
-                "--store",
-                store,
-                "--nodes",
-                &nodes.join(","),
-            ])
-            .arg("--data-dir")
-            .arg(dir.path());
-        let mut extra = Extra::start(coordinator);
-        let second = format!("127.0.0.1:{port}");
-        let via_second = |line: &str| -> Run {
-            let words = line.split_whitespace().chain(["--coord", &second]);
-            run(&words.collect::<Vec<_>>())
-        };
-        wait("the second coordinator", || {
-            let status = via_second("status");
-            (status.stdout.matches(" up ").count() == 3).then_some(())
-        });
+        let mut second = Second::new(&world);
+        second.is_up();
+        let via_second = |line: &str| second.run(line);
 
         let first = world.run("transfer N1/A N2/B 10 --request-id 77");
         first.prints(&["success=true"]);
@@ -60,11 +35,11 @@ fn two_coordinators_share_nodes_request_ids_and_audits() {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             let _ended = StopOnDrop(&stop);
-            for (committed, coordinator) in committed.iter().zip([world.coord(), second.clone()]) {
+            for (committed, coordinator) in committed.iter().zip([world.coord(), second.address.clone()]) {
                 let stop = &stop;
                 scope.spawn(move || work(&coordinator, stop, committed));
             }
-            for coordinator in [world.coord(), second.clone()] {
+            for coordinator in [world.coord(), second.address.clone()] {
                 let mut client = client(&coordinator);
                 let mut exact = 0;
                 for _ in 0..AUDITS {
@@ -84,9 +59,12 @@ fn two_coordinators_share_nodes_request_ids_and_audits() {
             });
         });
         via_second("audit").prints(&["Money conserved"]);
-        assert!(extra.ended().is_none(), "the second coordinator still runs");
+        assert!(
+            second.process.ended().is_none(),
+            "the second coordinator still runs"
+        );
         world.whole();
-        drop(extra);
+        drop(second);
         world.works_and_stops();
     }
 }

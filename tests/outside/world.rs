@@ -296,6 +296,17 @@ impl World {
     }
 }
 
+/// Waits until `status` shows `name` in this state.
+#[track_caller]
+pub(crate) fn shown_as(world: &World, name: &str, state: &str) -> Run {
+    wait(&format!("{name} {state}"), || {
+        let status = world.run("status");
+        let mut lines = status.stdout.lines();
+        let shown = lines.any(|line| line.starts_with(name) && line.contains(state));
+        shown.then_some(status)
+    })
+}
+
 pub(crate) fn node_args(dir: &Path, name: &str, port: u16, store: &str) -> Vec<String> {
     let line = format!("node --node-id {name} --port {port} --store {store} --data-dir");
     let dir = dir.to_str().unwrap().to_owned();
