@@ -10,6 +10,7 @@ mod doubles;
 mod files;
 mod identity;
 mod money;
+mod overload;
 mod owners;
 mod prepared;
 mod second;
