@@ -12,7 +12,9 @@ use std::slice;
 
 use rustix::fs::{AtFlags, Statx, StatxFlags};
 use rustix::io::Errno;
+use rustix::time::{ClockId, Timespec};
 
+use crate::moods;
 use crate::overlay::Overlay;
 
 unsafe extern "C" {
@@ -266,6 +268,32 @@ pub(crate) unsafe extern "C" fn statx(
         // SAFETY: the caller's promise; the kernel's and libc's structures are one.
         unsafe { into.write(found) };
     }))
+}
+
+/// # Safety
+/// As `clock_gettime` of libc.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn clock_gettime(clock: c_int, into: *mut Timespec) -> c_int {
+    let known = [
+        ClockId::Realtime,
+        ClockId::Monotonic,
+        ClockId::ProcessCPUTime,
+        ClockId::ThreadCPUTime,
+        ClockId::Boottime,
+        ClockId::MonotonicCoarse,
+        ClockId::RealtimeCoarse,
+        ClockId::MonotonicRaw,
+    ];
+    let Some(id) = known.into_iter().find(|id| *id as c_int == clock) else {
+        return returned_int(Err(Errno::INVAL.into()));
+    };
+    let mut time = rustix::time::clock_gettime(id);
+    if matches!(id, ClockId::Realtime | ClockId::RealtimeCoarse) {
+        time.tv_sec += moods::clock_jump();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { into.write(time) };
+    0
 }
 
 /// The process ends by itself: what it wrote stays, as it would in the page cache.

@@ -1,13 +1,19 @@
-//! What else goes wrong with caught files, if a variable asks for it: a disk that lies about syncs, calls that are
-//! interrupted or do half of what was asked.
+//! What else goes wrong, if a variable asks for it: a disk that lies about syncs, calls that are interrupted or do half of
+//! what was asked, a wall clock that jumps.
 
 use std::env;
 use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::Errno;
 
 const LIES_AFTER: &str = "TWOPENCE_POWER_CUT_LIES_AFTER";
 const HALVES: &str = "TWOPENCE_POWER_CUT_HALVES";
+const CLOCK: &str = "TWOPENCE_POWER_CUT_CLOCK";
+
+/// How far the wall clock jumps, in seconds: 30 hours.
+const JUMP_S: i64 = 30 * 60 * 60;
 
 /// See the head of this file.
 pub(crate) struct Moods {
@@ -57,5 +63,19 @@ impl Moods {
                 false
             }
         }
+    }
+}
+
+/// How many seconds the wall clock is off at this look at it: ahead, behind, right, and so on.
+pub(crate) fn clock_jump() -> i64 {
+    static WANTED: OnceLock<bool> = OnceLock::new();
+    static LOOKS: AtomicU64 = AtomicU64::new(0);
+    if !*WANTED.get_or_init(|| env::var_os(CLOCK).is_some()) {
+        return 0;
+    }
+    match LOOKS.fetch_add(1, Ordering::Relaxed) % 3 {
+        0 => JUMP_S,
+        1 => -JUMP_S,
+        _ => 0,
     }
 }

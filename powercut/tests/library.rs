@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant, SystemTime};
 
 const STORY: &str = "TWOPENCE_POWER_CUT_STORY";
 const DIR: &str = "TWOPENCE_POWER_CUT_DIR";
@@ -106,6 +107,18 @@ fn child() {
             assert_eq!(fs::read(&path).unwrap(), b"abcdef");
             die();
         }
+        "clock" => {
+            let began = Instant::now();
+            let looks: Vec<SystemTime> = (0..4).map(|_| SystemTime::now()).collect();
+            for pair in looks.windows(2) {
+                let apart = pair[0]
+                    .duration_since(pair[1])
+                    .unwrap_or_else(|other| other.duration());
+                assert!(apart > Duration::from_secs(29 * 3600), "{looks:?}");
+            }
+            assert!(began.elapsed() < Duration::from_secs(60));
+            die();
+        }
         "as the system says" => {
             let mut file = File::create(&path).unwrap();
             let interrupted = file.write(b"0123456789").unwrap_err();
@@ -199,4 +212,11 @@ fn calls_may_be_interrupted_and_writes_cut_short() {
     let status = run_with(&halves, "as the system says", dir.path(), STRICT);
     assert_eq!(status.signal(), Some(9));
     assert_eq!(fs::read(dir.path().join("file")).unwrap(), b"0ABC456789");
+}
+
+#[test]
+fn the_wall_clock_may_jump_and_no_other_clock_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = [("TWOPENCE_POWER_CUT_CLOCK", "1")];
+    assert_eq!(run_with(&clock, "clock", dir.path(), STRICT).signal(), Some(9));
 }
