@@ -5,7 +5,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod disk;
 mod doubles;
 mod files;
 mod identity;
@@ -15,5 +14,6 @@ mod owners;
 mod prepared;
 mod second;
 mod several;
+mod strange;
 mod wire;
 mod world;

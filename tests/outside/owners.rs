@@ -27,7 +27,7 @@ fn a_second_process_on_a_store_is_turned_away_even_while_the_first_is_frozen() {
         for (target, prefix) in [(node("N1"), "node_N1"), (Target::Coordinator, "coordinator")] {
             let second = match target {
                 Target::Node(_) => world.node_args("N1", free_port()),
-                Target::Coordinator => coordinator_args(&world, free_port(), "N1 N2 N3"),
+                Target::Coordinator => world.coordinator_args(free_port(), "N1 N2 N3"),
             };
             let lock = format!("{prefix}.lock");
             turned_away(&run(&second), 5, &[&lock, "another process"]);
@@ -118,7 +118,7 @@ fn a_store_opened_as_something_else_is_left_alone() {
         );
 
         let files_before = files(world.path(), "coordinator");
-        let mut args = coordinator_args(&world, free_port(), "N1 N2 N3");
+        let mut args = world.coordinator_args(free_port(), "N1 N2 N3");
         args.extend(["--cluster", "other"].map(str::to_owned));
         turned_away(
             &run(&args),
@@ -175,7 +175,7 @@ fn a_coordinator_refuses_to_forget_a_node_that_it_owes_a_decision() {
                 .then_some(())
         });
         let port = free_port();
-        let forgetful = run(&coordinator_args(&world, port, "N1 N3"));
+        let forgetful = run(&world.coordinator_args(port, "N1 N3"));
         turned_away(&forgetful, 2, &["N2", "--nodes"]);
         world.cluster.restart(Target::Coordinator).unwrap();
         world
@@ -186,18 +186,4 @@ fn a_coordinator_refuses_to_forget_a_node_that_it_owes_a_decision() {
         world.run("balance N2/B").prints(&["1010"]);
         world.works_and_stops();
     }
-}
-
-fn coordinator_args(world: &World, port: u16, nodes: &str) -> Vec<String> {
-    let nodes: Vec<String> = nodes
-        .split(' ')
-        .map(|name| format!("{name}:{}", world.cluster.address(node(name))))
-        .collect();
-    let store = &world.cluster.config().store;
-    let line = format!(
-        "coordinator --port {port} --store {store} --nodes {} --data-dir",
-        nodes.join(",")
-    );
-    let dir = world.path().to_str().unwrap().to_owned();
-    line.split(' ').map(str::to_owned).chain([dir]).collect()
 }

@@ -290,6 +290,21 @@ impl World {
         assert!(failed.is_empty(), "did not stop cleanly: {failed:?}");
     }
 
+    /// The command line of a coordinator on this cluster's data directory, for the nodes `nodes`.
+    pub(crate) fn coordinator_args(&self, port: u16, nodes: &str) -> Vec<String> {
+        let nodes: Vec<String> = nodes
+            .split(' ')
+            .map(|name| format!("{name}:{}", self.cluster.address(node(name))))
+            .collect();
+        let store = &self.cluster.config().store;
+        let line = format!(
+            "coordinator --port {port} --store {store} --nodes {} --data-dir",
+            nodes.join(",")
+        );
+        let dir = self.path().to_str().unwrap().to_owned();
+        line.split(' ').map(str::to_owned).chain([dir]).collect()
+    }
+
     /// The command line of a node on this cluster's data directory.
     pub(crate) fn node_args(&self, name: &str, port: u16) -> Vec<String> {
         node_args(self.path(), name, port, &self.cluster.config().store)
