@@ -34,7 +34,11 @@ pub(crate) fn through(
     let mut client = cluster.client();
     let mut sent = bank::fund(&mut client);
     let stop = AtomicBool::new(false);
-    let mut load = cluster.client_config();
+    let mut load = if cluster.config().proxied {
+        cluster.client_config_through_link()
+    } else {
+        cluster.client_config()
+    };
     load.timeout = PATIENCE;
     thread::scope(|scope| {
         let (stop, load) = (&stop, &load);

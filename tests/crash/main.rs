@@ -12,6 +12,7 @@ mod case;
 mod load;
 mod logs;
 mod memory;
+mod network;
 mod trouble;
 
 use case::{Case, Victim, run};
