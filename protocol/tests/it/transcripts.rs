@@ -571,6 +571,30 @@ stories! {
         s.submit(C, 3, "N1/A:-1 N2/B:+1");
         s.world.settle();
     };
+    nobody_says_that_an_operators_word_was_not_done_which_may_have_been(2, 2) |s| {
+        s.say("a node that is away has done nothing");
+        s.world.crash_node(N2, 0);
+        s.ask(C, Ask::Adopt { node: node_id(N2) });
+        s.world.heal();
+        s.say("one whose answer is lost may have done it");
+        s.ask(C, Ask::Adopt { node: node_id(N2) });
+        s.world.deliver_to_node(C, N2);
+        s.world.cut(C, N2);
+        s.world.heal();
+        s.prepared_everywhere();
+        s.world.crash_coordinator(C, 0);
+        s.say("c is gone");
+        let why = "c's disk burnt".to_owned();
+        s.ask(D, Ask::Resolve { txn: txn(1, 3), word: OperatorWord::Abort, why });
+        while s.world.deliver_to_node(D, N1) | s.world.deliver_to_node(D, N2) {}
+        while s.world.deliver_to_coordinator(D, N1) | s.world.deliver_to_coordinator(D, N2) {}
+        s.world.deliver_to_node(D, N1);
+        s.world.deliver_to_node(D, N2);
+        s.world.sync_node(N1);
+        s.world.sync_node(N2);
+        s.world.deliver_to_coordinator(D, N1);
+        s.world.cut(D, N2);
+    };
     a_quarantine_outlives_restarts_however_the_log_grows(1, 2) |s| {
         s.transfer();
         s.world.settle();

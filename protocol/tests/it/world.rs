@@ -421,7 +421,11 @@ impl World {
     }
 
     pub(crate) fn step_coordinator(&mut self, c: usize, input: CoordinatorInput) {
-        self.coordinators[c].step(&coordinator_name(c), input, &mut self.trace);
+        let hangups = self.coordinators[c].step(&coordinator_name(c), input, &mut self.trace);
+        for to in hangups {
+            self.trace
+                .push(format!("{} hangs up on {to:?}", coordinator_name(c)));
+        }
         if self.coordinators[c].stopped.is_some() {
             self.coordinators[c].machine = None;
             return;
