@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::audit::Audit;
 use super::link::Link;
-use super::{ClientRef, Coordinator, CoordinatorTimer, Phase, Stage, TEXT_LEN_MAX};
+use super::{ClientRef, Coordinator, CoordinatorTimer, CoordinatorTo, Phase, Stage, TEXT_LEN_MAX};
 use crate::effects::Effects;
 use crate::fold::Fold;
 use crate::id::{NodeId, TxnId};
@@ -27,6 +27,8 @@ const ASK_WAIT_MS: u32 = 3_000;
 pub(super) struct Asking {
     pub(super) client: ClientRef,
     pub(super) topic: Topic,
+    /// How many were asked.
+    pub(super) asked: usize,
     /// Who has not answered.
     pub(super) waiting: BTreeSet<NodeId>,
     pub(super) answers: BTreeMap<NodeId, NodeAnswer>,
@@ -38,6 +40,8 @@ pub(super) struct Asking {
 pub(super) enum Topic {
     /// One node's answer is the client's.
     Relay(NodeId),
+    /// So it is, and the node does something.
+    Order(NodeId),
     Status,
     List {
         in_doubt: bool,
@@ -109,7 +113,7 @@ impl Coordinator {
                 target: Target::Node(node),
                 failpoint,
             } => {
-                self.relay(client, node, NodeQuestion::Arm(failpoint), 0, effects);
+                self.order(client, node, NodeQuestion::Arm(failpoint), effects);
             }
             Ask::Arm {
                 target: Target::Coordinator,
@@ -129,13 +133,8 @@ impl Coordinator {
         wait_ms: u32,
         effects: &mut Effects<Coordinator>,
     ) {
-        if !self.config.nodes.contains(&node) {
-            let known: Vec<String> = self.config.nodes.iter().map(ToString::to_string).collect();
-            let text = format!(
-                "there is no node {node}; this coordinator has {}",
-                known.join(", ")
-            );
-            return self.reply(client, Answer::Failed(text), effects);
+        if let Some(unknown) = self.unknown(node) {
+            return self.reply(client, unknown, effects);
         }
         if let (NodeQuestion::Balance { .. }, Some(Link::Quarantined { why, .. })) =
             (&question, self.links.get(&node))
@@ -147,11 +146,45 @@ impl Coordinator {
         self.ask(client, Topic::Relay(node), &[node], &question, wait_ms, effects);
     }
 
+    /// Lets one node do something that an operator wants done.
+    fn order(
+        &mut self,
+        client: ClientRef,
+        node: NodeId,
+        question: NodeQuestion,
+        effects: &mut Effects<Coordinator>,
+    ) {
+        match self.unknown(node) {
+            Some(unknown) => self.reply(client, unknown, effects),
+            None => self.ask(
+                client,
+                Topic::Order(node),
+                &[node],
+                &question,
+                ASK_WAIT_MS,
+                effects,
+            ),
+        }
+    }
+
+    fn unknown(&self, node: NodeId) -> Option<Answer> {
+        let nodes = &self.config.nodes;
+        (!nodes.contains(&node)).then(|| {
+            let known: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+            Answer::Failed(format!(
+                "there is no node {node}; this coordinator has {}",
+                known.join(", ")
+            ))
+        })
+    }
+
     /// An operator accepts a node as it is, on both sides of its link.
     fn on_adopt(&mut self, client: ClientRef, node: NodeId, effects: &mut Effects<Coordinator>) {
-        self.adopt(node, effects);
+        if self.can_hear(node) {
+            self.adopt(node, effects);
+        }
         let durable = self.durable_now(effects);
-        self.relay(client, node, NodeQuestion::Adopt { durable }, 0, effects);
+        self.order(client, node, NodeQuestion::Adopt { durable }, effects);
         if self.is_up(node) {
             self.say_again(node, effects);
         }
@@ -202,6 +235,7 @@ impl Coordinator {
             Asking {
                 client,
                 topic,
+                asked: waiting.len(),
                 waiting,
                 answers: BTreeMap::new(),
                 wait_ms,
@@ -275,13 +309,20 @@ impl Coordinator {
         let Asking {
             client,
             topic,
+            asked,
             mut answers,
             wait_ms,
             ..
         } = self.asking.remove(&ask).expect("just looked up");
         effects.cancel(CoordinatorTimer::Ask { ask, wait_ms });
+        let silent = answers.len() < asked;
         match topic {
-            Topic::Relay(node) => {
+            Topic::Order(_) | Topic::ResolveDo if silent => {
+                // Whoever did not answer may have done it all the same. The client will say so when it loses its
+                // connection, as if ours had broken.
+                effects.hangups.push(CoordinatorTo::Client(client.session));
+            }
+            Topic::Relay(node) | Topic::Order(node) => {
                 let answer = relayed(node, answers.remove(&node));
                 self.reply(client, answer, effects);
             }
