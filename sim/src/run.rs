@@ -38,6 +38,12 @@ pub fn under_way() -> Option<u64> {
     UNDER_WAY.get()
 }
 
+/// No part of a story takes a hundredth of these steps, unless it goes on for ever without time passing.
+const STEPS_MAX: u32 = 3_000_000;
+
+/// A story that has gone wrong this often is not worth following any further.
+const VIOLATIONS_MAX: usize = 50;
+
 /// What one run came to.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -140,7 +146,9 @@ struct Ended {
 }
 
 impl Ended {
-    fn early(wrong: Vec<String>) -> Ended {
+    fn early(world: &mut World, why: String) -> Ended {
+        let mut wrong = std::mem::take(&mut world.history.violations);
+        wrong.push(why);
         Ended {
             wrong,
             ..Ended::default()
@@ -153,7 +161,7 @@ fn live(world: &mut World) -> Ended {
     world.healed = true;
     if !live_until(world, FUNDING_MAX, World::is_at_rest) {
         let left = world.what_is_left();
-        return Ended::early(vec![format!("the funding did not end: {left}")]);
+        return Ended::early(world, format!("the funding did not end: {left}"));
     }
     world.healed = false;
     let before = operations(world);
@@ -170,12 +178,8 @@ fn live(world: &mut World) -> Ended {
     world.heal();
     let healed_at = world.now;
     if !live_until(world, HEALING_MAX, World::is_at_rest) {
-        let mut wrong = world.history.violations.clone();
-        wrong.push(format!(
-            "V10: 30 s after everything healed, {}",
-            world.what_is_left()
-        ));
-        return Ended::early(wrong);
+        let left = world.what_is_left();
+        return Ended::early(world, format!("V10: 30 s after everything healed, {left}"));
     }
     let healing = world.now.0 - healed_at.0;
     // Marks rise, lazy records are synced.
@@ -243,6 +247,14 @@ fn live_until(world: &mut World, long: Micros, done: impl Fn(&World) -> bool) ->
         steps += 1;
         if steps.is_multiple_of(16) && done(world) {
             return true;
+        }
+        if steps == STEPS_MAX {
+            let wrong = "V10: the world goes round in circles".to_owned();
+            world.history.violations.push(wrong);
+            return false;
+        }
+        if world.history.violations.len() >= VIOLATIONS_MAX {
+            return false;
         }
     }
     done(world)
