@@ -309,6 +309,9 @@ impl Coordinator {
     }
 
     pub(super) fn on_unmatched(&mut self, node: NodeId, txn: TxnId, effects: &mut Effects<Coordinator>) {
+        if !self.live.contains_key(&txn) {
+            return; // Late: it has ended, and the node may have forgotten it.
+        }
         if self.is_forgiven(node, txn) {
             effects.alarm(format!(
                 "{node}'s part of committed {txn} was lost with the records that an operator gave up"

@@ -372,6 +372,16 @@ stories! {
         s.world.cut(C, N1);
         fired("W1");
     };
+    a_question_that_comes_again_below_the_mark_accuses_nobody(1, 2) |s| {
+        let order = Order::deposit("N1/Z".parse().unwrap(), Amount::try_from(5).unwrap());
+        let home = Home { request: RequestId(1), digest: order.digest(), repeated: false };
+        s.ask(C, Ask::Submit { request: RequestId(1), repeated: false, order });
+        s.world.settle();
+        s.tick_coordinator(C);
+        s.world.settle();
+        s.tell_node(N1, ToNode::Query { txn: txn(1, 3), home });
+        fired("W2");
+    };
     the_same_request_through_another_coordinator_happens_once(2, 2) |s| {
         s.prepared_everywhere();
         s.repeat(D, 1, "N1/A:-30 N2/B:+30");
