@@ -40,7 +40,7 @@ pub enum Urgency {
 }
 
 /// A message waiting for the write-ahead rule.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Outgoing<To, Message> {
     /// The receiver.
     pub to: To,

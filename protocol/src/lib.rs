@@ -96,6 +96,7 @@ pub mod ledger;
 pub mod leg;
 pub mod message;
 pub mod money;
+pub mod numbers;
 pub mod participant;
 pub mod planted;
 pub mod reason;

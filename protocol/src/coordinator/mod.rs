@@ -8,6 +8,7 @@ mod ask;
 mod audit;
 mod decide;
 mod link;
+mod numbers;
 mod record;
 mod recover;
 mod resolve;

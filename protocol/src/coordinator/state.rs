@@ -15,6 +15,7 @@ use crate::id::{AccountId, Epoch, Incarnation, NodeId, RequestId, StoreId, TxnId
 use crate::leg::BodyDigest;
 use crate::message::Home;
 use crate::money::Balance;
+use crate::numbers::{Log, Numbered, Visit};
 use crate::planted;
 
 /// How far an open transaction has come, as far as the log knows.
@@ -331,6 +332,29 @@ impl Fold for CoordinatorState {
 
     fn adoption(_: Vec<(AccountId, Balance)>, _: u32) -> Option<CoordinatorRecord> {
         None
+    }
+}
+
+impl Numbered for CoordinatorState {
+    fn each_number(&mut self, own: Log, visit: &mut Visit<'_>) {
+        let CoordinatorState {
+            seq,
+            epoch: _,
+            history: _,
+            suspect: _,
+            open,
+            nodes,
+        } = self;
+        visit(own, seq);
+        for open in open.values_mut() {
+            match &mut open.phase {
+                Phase::Started => {}
+                Phase::Committed(seq) => visit(own, seq),
+            }
+        }
+        for (&node, seen) in nodes {
+            visit(Log::Node(node), &mut seen.proved);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod cut;
 mod decide;
+mod numbers;
 mod operator;
 mod prepare;
 mod read;

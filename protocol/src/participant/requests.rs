@@ -12,6 +12,7 @@ use crate::fold::Seq;
 use crate::id::{RequestId, TxnId};
 use crate::leg::BodyDigest;
 use crate::message::{Home, Knowledge};
+use crate::numbers::{Log, Numbered, Visit};
 use crate::planted;
 use crate::reason::Reason;
 
@@ -180,6 +181,20 @@ impl Requests {
     /// Sorts what [`Requests::restore`] brought back into log order.
     pub(super) fn restored(&mut self) {
         self.finished.make_contiguous().sort_unstable();
+    }
+}
+
+impl Numbered for Requests {
+    fn each_number(&mut self, own: Log, visit: &mut Visit<'_>) {
+        for entry in self.entries.values_mut() {
+            match &mut entry.progress {
+                Progress::Open => {}
+                Progress::Committed(seq) | Progress::Aborted(seq, _) => visit(own, seq),
+            }
+        }
+        for (seq, _) in &mut self.finished {
+            visit(own, seq);
+        }
     }
 }
 

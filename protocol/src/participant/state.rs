@@ -17,6 +17,7 @@ use crate::ledger::{Account, HoldKind, Ledger};
 use crate::leg::Operation;
 use crate::message::{Home, OperatorWord};
 use crate::money::Balance;
+use crate::numbers::{Log, Numbered, Visit};
 use crate::planted;
 use crate::reason::Reason;
 
@@ -617,6 +618,31 @@ pub(super) fn is_merged(operations: &[Operation]) -> bool {
     let ascending = |pair: &[Operation]| pair[0].account < pair[1].account;
     let merged = operations.windows(2).all(ascending) || planted!(LegsNotMerged);
     merged && !operations.is_empty()
+}
+
+impl Numbered for NodeState {
+    fn each_number(&mut self, own: Log, visit: &mut Visit<'_>) {
+        let NodeState {
+            seq,
+            ledger: _,
+            prepared,
+            finished,
+            requests,
+            coordinators,
+            adopted: _,
+        } = self;
+        visit(own, seq);
+        for prepared in prepared.values_mut() {
+            visit(own, &mut prepared.seq);
+        }
+        for finished in finished.values_mut() {
+            visit(own, &mut finished.seq);
+        }
+        requests.each_number(own, visit);
+        for (&id, seen) in coordinators {
+            visit(Log::Coordinator(id), &mut seen.proved);
+        }
+    }
 }
 
 /// What applying the operations adds to the node's total.
