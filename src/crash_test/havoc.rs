@@ -11,6 +11,7 @@ use cluster::{Cluster, Exit, Link, Proxy, Weather, name};
 use super::fault::{Draw, Fault, Kind, Targets, Trouble};
 use super::finding::{Findings, Rule};
 use super::points;
+use super::pulse::{Clock, Pulse};
 
 /// How long a process that a failpoint has killed stays down.
 const DOWN_AFTER_FAILPOINT: Duration = Duration::from_millis(100);
@@ -38,6 +39,7 @@ pub(super) struct Over {
 pub(super) struct Havoc<'a> {
     cluster: &'a mut Cluster,
     findings: &'a Findings,
+    pulse: &'a Pulse,
     tally: &'a mut Tally,
     began: Instant,
     agenda: VecDeque<(Duration, Fault)>,
@@ -74,11 +76,13 @@ impl<'a> Havoc<'a> {
         cluster: &'a mut Cluster,
         agenda: VecDeque<(Duration, Fault)>,
         tally: &'a mut Tally,
+        pulse: &'a Pulse,
         findings: &'a Findings,
     ) -> Havoc<'a> {
         Havoc {
             cluster,
             findings,
+            pulse,
             tally,
             began: Instant::now(),
             agenda,
@@ -166,11 +170,13 @@ impl<'a> Havoc<'a> {
         let armed = self.armed.remove(&target);
         // One that has not come up yet dies of the signal. What was armed may also have been faster.
         let by_signal = |status: ExitStatus| status.signal() == Some(15);
+        let clock = self.pulse.clock();
         let stopped = self.cluster.stop(target);
         let stopped = stopped.is_ok_and(|status| status.success() || by_signal(status));
         if !stopped
             && let Ok(exit) = self.cluster.wait_exit(target, Duration::ZERO)
             && !explains(armed.as_deref(), &exit)
+            && !is_impatience(&exit, &clock)
         {
             judge_end(target, &exit, self.findings);
         }
@@ -324,6 +330,11 @@ fn explains(armed: Option<&str>, exit: &Exit) -> bool {
         Some(_) => exit.status.signal() == Some(9),
         None => false,
     }
+}
+
+/// Whether a process that was told to stop was killed only because the machine stood still meanwhile.
+pub(super) fn is_impatience(exit: &Exit, clock: &Clock<'_>) -> bool {
+    exit.status.signal() == Some(9) && !clock.stalled().is_zero()
 }
 
 /// A process that ended by itself, as none may.

@@ -11,6 +11,7 @@ mod history;
 mod load;
 mod points;
 mod progress;
+mod pulse;
 mod report;
 mod run;
 mod settle;
@@ -152,6 +153,7 @@ fn report(settings: Settings, run: &Run, interrupted: bool) -> Report {
         remark,
         settings,
         lasted_s: run.lasted.as_secs(),
+        stalled_s: run.pulse.stalled().as_secs(),
         rounds: run.rounds,
         faults: Kind::ALL.into_iter().filter_map(of_kind).collect(),
         answers: run.history.answers.clone(),

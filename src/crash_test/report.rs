@@ -48,6 +48,8 @@ pub(super) struct Report {
     pub(super) remark: Option<String>,
     pub(super) settings: Settings,
     pub(super) lasted_s: u64,
+    /// For how long the machine itself did not run.
+    pub(super) stalled_s: u64,
     /// Rounds that came to rest and were checked.
     pub(super) rounds: u32,
     pub(super) faults: BTreeMap<&'static str, u64>,
@@ -130,6 +132,13 @@ impl fmt::Display for Report {
         writeln!(f, "\n{}", self.headline())?;
         if let Some(remark) = &self.remark {
             writeln!(f, "{remark}")?;
+        }
+        if self.stalled_s > 0 {
+            writeln!(
+                f,
+                "The machine itself stood still for {} s in all, which counts as nobody's delay.",
+                self.stalled_s
+            )?;
         }
         self.violations(f)?;
         if let Some(dir) = &self.kept {

@@ -13,10 +13,11 @@ use verify::{Claims, Images};
 
 use super::fault::{Draw, Targets};
 use super::finding::{Findings, Rule};
-use super::havoc::{Havoc, Tally, agenda};
+use super::havoc::{Havoc, Tally, agenda, is_impatience};
 use super::history::{Heard, History};
 use super::load::{self, Counters, Shared};
 use super::progress::Progress;
+use super::pulse::Pulse;
 use super::settle::{self, Halt};
 use super::times::Recoveries;
 use super::verdict;
@@ -48,6 +49,7 @@ pub(super) struct Run {
     pub(super) recoveries: Recoveries,
     pub(super) audits: Audits,
     pub(super) counters: Counters,
+    pub(super) pulse: Pulse,
     pub(super) rounds: u32,
     pub(super) lasted: Duration,
     /// Whether every kill was a power cut.
@@ -74,6 +76,7 @@ pub(super) fn run(args: &CrashTestArgs, seed: u64, dir: &Path, interrupt: &Inter
         recoveries: Recoveries::default(),
         audits: Audits::default(),
         counters: Counters::default(),
+        pulse: Pulse::start(),
         rounds: 0,
         lasted: Duration::ZERO,
         power_cut: args.power_cut,
@@ -199,14 +202,14 @@ impl Run {
                 .collect();
             let watching = scope.spawn(|| watch::watch(&config, &stop, shared.counters, shared.findings));
             let began = Instant::now();
-            let mut havoc = Havoc::new(cluster, agenda, &mut self.tally, &self.findings);
+            let mut havoc = Havoc::new(cluster, agenda, &mut self.tally, &self.pulse, &self.findings);
             while began.elapsed() < round.time && !round.interrupt.came() && !self.findings.any() {
                 havoc.tick();
                 progress.show(&self.counters, havoc.tally());
                 thread::sleep(TICK);
             }
             havoc.heal();
-            let up = settle::bring_up(cluster, &self.findings);
+            let up = settle::bring_up(cluster, &self.pulse, &self.findings);
             stop.store(true, Ordering::Relaxed);
             let heard: Vec<Heard> = clients.into_iter().flat_map(joined).collect();
             (up, heard, joined(watching))
@@ -224,12 +227,13 @@ impl Run {
 
     /// What must hold in peace.
     fn check(&mut self, cluster: &Cluster) -> Result<(), Halt> {
-        settle::learn(cluster, &mut self.history, &self.findings)?;
+        settle::learn(cluster, &mut self.history, &self.pulse, &self.findings)?;
         settle::check(
             cluster,
             &self.history,
             &mut self.audits,
             &self.counters,
+            &self.pulse,
             &self.findings,
         )
     }
@@ -239,10 +243,14 @@ impl Run {
         let mut settled = false;
         if !self.findings.any() {
             cluster.kill9_all();
-            let up = settle::bring_up(cluster, &self.findings);
+            let up = settle::bring_up(cluster, &self.pulse, &self.findings);
             settled = up.and_then(|()| self.check(cluster)).is_ok();
         }
+        let clock = self.pulse.clock();
         for exit in cluster.stop_all() {
+            if is_impatience(&exit, &clock) {
+                continue;
+            }
             let look = format!("logs/{}.log beside the stores", exit.name);
             self.findings
                 .add(Rule::V10, format!("it did not stop cleanly: {exit}"), look);

@@ -11,6 +11,7 @@ use super::finding::{Findings, Rule};
 use super::havoc::judge_end;
 use super::history::{Heard, History};
 use super::load::Counters;
+use super::pulse::Pulse;
 use super::watch::{Audits, look_for_quarantine};
 
 /// How long anything may stay open once all is well.
@@ -29,35 +30,46 @@ const POLL: Duration = Duration::from_millis(20);
 pub(super) struct Halt;
 
 /// Starts whatever does not run and waits until all works.
-pub(super) fn bring_up(cluster: &mut Cluster, findings: &Findings) -> Result<(), Halt> {
-    match cluster.start_all() {
-        Ok(()) => Ok(()),
-        Err(Error::Interrupted) => Err(Halt), // Something was found meanwhile.
-        Err(Error::Exited(exit)) => {
-            let targets = cluster.targets();
-            let target = targets
-                .into_iter()
-                .find(|target| cluster::name(*target) == exit.name);
-            judge_end(target.expect("one of the cluster's"), &exit, findings);
-            Err(Halt)
+pub(super) fn bring_up(cluster: &mut Cluster, pulse: &Pulse, findings: &Findings) -> Result<(), Halt> {
+    loop {
+        let clock = pulse.clock();
+        let error = match cluster.start_all() {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        match error {
+            Error::Interrupted => {} // Something was found meanwhile.
+            Error::TooSlow { .. } if !clock.stalled().is_zero() => continue,
+            Error::Exited(exit) => {
+                let targets = cluster.targets();
+                let target = targets
+                    .into_iter()
+                    .find(|target| cluster::name(*target) == exit.name);
+                judge_end(target.expect("one of the cluster's"), &exit, findings);
+            }
+            error @ (Error::Config(_)
+            | Error::PortInUse(_)
+            | Error::Io(..)
+            | Error::TooSlow { .. }
+            | Error::NotRunning(_)) => {
+                look_for_quarantine(&mut client(cluster), findings);
+                let what = format!("the cluster does not come up again: {error}");
+                findings.add(Rule::V10, what, "the logs beside the stores");
+            }
         }
-        Err(error) => {
-            let mut client = client(cluster);
-            look_for_quarantine(&mut client, findings);
-            findings.add(
-                Rule::V10,
-                format!("the cluster does not come up again: {error}"),
-                "the logs beside the stores",
-            );
-            Err(Halt)
-        }
+        return Err(Halt);
     }
 }
 
 /// Learns every outcome that is still unknown, under the request's own id.
-pub(super) fn learn(cluster: &Cluster, history: &mut History, findings: &Findings) -> Result<(), Halt> {
+pub(super) fn learn(
+    cluster: &Cluster,
+    history: &mut History,
+    pulse: &Pulse,
+    findings: &Findings,
+) -> Result<(), Halt> {
     let mut client = client(cluster);
-    let until = Instant::now() + LEARN_MAX;
+    let clock = pulse.clock();
     for (request, order) in history.unknown() {
         loop {
             let began = Instant::now();
@@ -78,7 +90,7 @@ pub(super) fn learn(cluster: &Cluster, history: &mut History, findings: &Finding
                 Ok(submission) => submission.outcome.to_string(),
                 Err(error) => error.to_string(),
             };
-            if Instant::now() >= until {
+            if clock.is_over(LEARN_MAX) {
                 let what = format!("the outcome of request {request} ({order}) stays unknown: {why}");
                 findings.add(Rule::V10, what, format!("twopence tx show {request}"));
                 return Err(Halt);
@@ -95,10 +107,11 @@ pub(super) fn check(
     history: &History,
     audits: &mut Audits,
     counters: &Counters,
+    pulse: &Pulse,
     findings: &Findings,
 ) -> Result<(), Halt> {
     let mut client = client(cluster);
-    nothing_stays_open(&mut client, findings)?;
+    nothing_stays_open(&mut client, pulse, findings)?;
     look_for_quarantine(&mut client, findings);
     audits.count(&mut client, counters, findings);
     match client.audit() {
@@ -126,15 +139,15 @@ pub(super) fn check(
     if findings.any() { Err(Halt) } else { Ok(()) }
 }
 
-fn nothing_stays_open(client: &mut Client, findings: &Findings) -> Result<(), Halt> {
-    let began = Instant::now();
+fn nothing_stays_open(client: &mut Client, pulse: &Pulse, findings: &Findings) -> Result<(), Halt> {
+    let clock = pulse.clock();
     loop {
         let seen = match client.list(false) {
             Ok(open) if open.is_empty() => return Ok(()),
             Ok(open) => format!("{} transactions, the first is {}", open.len(), open[0].txn),
             Err(error) => error.to_string(),
         };
-        if began.elapsed() >= OPEN_MAX {
+        if clock.is_over(OPEN_MAX) {
             let what = format!(
                 "after {} s of peace something is still open: {seen}",
                 OPEN_MAX.as_secs()
