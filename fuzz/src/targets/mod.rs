@@ -1,9 +1,11 @@
-//! The targets, one file each. Where an input is a story, a second file tells what can happen in it, and a third tells some.
+//! The targets, one file each. Where an input is a story, others tell what can happen in it, what it adds up to and what may be said.
 
 mod by_hand;
 mod coordinator;
 mod coordinator_seeds;
+mod coordinator_shadow;
 mod coordinator_story;
+mod coordinator_word;
 mod disk;
 mod entries;
 mod failpoint;
@@ -15,7 +17,9 @@ mod messages;
 mod names;
 mod node;
 mod node_seeds;
+mod node_shadow;
 mod node_story;
+mod node_word;
 mod orders;
 mod samples;
 mod state;

@@ -6,19 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::codec;
 use protocol::effects::{Effects, Machine, Outgoing, TimerChange};
 use protocol::fold::{Fold, Seq};
-use protocol::frame::BODY_LEN_MAX;
-use protocol::id::{AccountId, StoreId, TxnId};
+use protocol::id::{StoreId, TxnId};
 use protocol::ledger::HoldKind;
-use protocol::leg::Operation;
-use protocol::message::{FromNode, NodeAnswer, OperatorWord, ToNode, Vote};
+use protocol::message::{FromNode, NodeAnswer, Vote};
 use protocol::participant::{
-    NodeRecord, NodeState, Participant, ParticipantConfig, ParticipantInput, ParticipantTimer, SessionId,
+    NodeEntry, NodeKey, NodeRecord, NodeState, Participant, ParticipantConfig, ParticipantInput,
+    ParticipantTimer, SessionId,
 };
-use protocol::reason::Decision;
 
+use super::node_shadow::Shadow;
+use super::node_word::{Talk, is_asked_for};
 use super::{node_seeds, node_story};
 use crate::choices::Choices;
 use crate::seen::Seen;
@@ -77,7 +76,7 @@ fn judge(input: &[u8], seen: &mut Seen) {
 /// A node with its disk, its timers and its shadow.
 pub(super) struct Node {
     machine: Participant,
-    config: ParticipantConfig,
+    pub(super) config: ParticipantConfig,
     records: Vec<(Seq, NodeRecord)>,
     synced: Seq,
     /// The disk is slow: what is forced waits for the story to go on.
@@ -87,119 +86,12 @@ pub(super) struct Node {
     /// Every connection of this life, and whose it is.
     pub(super) sessions: Vec<(SessionId, StoreId)>,
     pub(super) next_session: SessionId,
-    shadow: Shadow,
+    pub(super) next_ask: u64,
+    pub(super) shadow: Shadow,
+    pub(super) talk: Talk,
     /// YES votes and acknowledgements that have left.
     voted: BTreeSet<TxnId>,
     acknowledged: BTreeSet<TxnId>,
-}
-
-/// What the records say of money, told by somebody who has never seen the ledger.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Shadow {
-    balances: BTreeMap<AccountId, i128>,
-    prepared: BTreeMap<TxnId, Vec<Operation>>,
-    /// Whether it committed.
-    ended: BTreeMap<TxnId, bool>,
-}
-
-impl Shadow {
-    fn of(records: &[(Seq, NodeRecord)]) -> Shadow {
-        let mut shadow = Shadow::default();
-        records.iter().for_each(|(_, record)| shadow.note(record));
-        shadow
-    }
-
-    fn note(&mut self, record: &NodeRecord) {
-        match record {
-            NodeRecord::PrepareOk { txn, operations, .. } => {
-                assert!(
-                    !self.ended.contains_key(txn),
-                    "{txn} has ended and is prepared again"
-                );
-                let before = self.prepared.insert(*txn, operations.clone());
-                assert_eq!(before, None, "{txn} is prepared twice");
-            }
-            NodeRecord::Commit { txn } => self.end_prepared(*txn, true),
-            NodeRecord::Resolve { txn, word, .. } => self.end_prepared(*txn, *word == OperatorWord::Commit),
-            NodeRecord::CommitOnePhase { txn, operations, .. } => {
-                let net: i128 = operations
-                    .iter()
-                    .map(|operation| i128::from(operation.delta.get()))
-                    .sum();
-                assert_eq!(net, 0, "{txn} makes money");
-                self.end(*txn, true);
-                self.apply(operations);
-            }
-            NodeRecord::PrepareFailed { txn, .. } => self.end(*txn, false),
-            NodeRecord::Abort { txn, .. } => {
-                self.prepared.remove(txn);
-                let before = self.ended.insert(*txn, false);
-                assert_ne!(before, Some(true), "{txn} has committed and aborts");
-            }
-            NodeRecord::AdoptBalances { .. } => panic!("nobody wrote a file"),
-            NodeRecord::Coordinator { .. }
-            | NodeRecord::Mark { .. }
-            | NodeRecord::Proved { .. }
-            | NodeRecord::Quarantine { .. }
-            | NodeRecord::AcceptLog { .. }
-            | NodeRecord::Truth { .. }
-            | NodeRecord::RequestWindow { .. } => {}
-        }
-    }
-
-    fn end_prepared(&mut self, txn: TxnId, committed: bool) {
-        let operations = self
-            .prepared
-            .remove(&txn)
-            .expect("only what is prepared is decided");
-        self.end(txn, committed);
-        if committed {
-            self.apply(&operations);
-        }
-    }
-
-    fn end(&mut self, txn: TxnId, committed: bool) {
-        assert_eq!(self.ended.insert(txn, committed), None, "{txn} ends twice");
-    }
-
-    fn apply(&mut self, operations: &[Operation]) {
-        for Operation { account, delta } in operations {
-            let balance = self.balances.entry(account.clone()).or_default();
-            *balance += i128::from(delta.get());
-            assert!(
-                *balance >= 0 || account.is_world(),
-                "{account} falls to {balance}"
-            );
-            assert!(i64::try_from(*balance).is_ok(), "{account} holds {balance}");
-        }
-    }
-
-    /// The accounts hold what the records say, and whatever is prepared can still be paid.
-    fn compare(&self, state: &NodeState) {
-        let found: BTreeMap<AccountId, i128> = state
-            .ledger()
-            .accounts()
-            .map(|(id, account)| (id.clone(), account.balance.into()))
-            .collect();
-        assert_eq!(found, self.balances);
-        assert_eq!(state.ledger().total(), self.balances.values().sum::<i128>());
-        assert!(
-            state.prepared().keys().eq(self.prepared.keys()),
-            "{:?}",
-            state.prepared()
-        );
-        for account in found.keys().filter(|account| !account.is_world()) {
-            let held: i128 = state
-                .ledger()
-                .holds(account)
-                .map(|(_, delta)| i128::from(delta.get().min(0)))
-                .sum();
-            assert!(
-                found[account] + held >= 0,
-                "more is promised of {account} than it has"
-            );
-        }
-    }
 }
 
 impl Node {
@@ -216,19 +108,38 @@ impl Node {
             hold,
             request_window: *choices.pick(&[1_000_000, 2, 1]),
         };
+        // Some begin nearly full, with balances that somebody wrote by hand.
+        let records = if choices.below(4) == 3 {
+            let full = ["A", "B"]
+                .map(|name| name.parse().expect("a good name"))
+                .into_iter();
+            let adopted = NodeRecord::AdoptBalances {
+                accounts: full.zip([i64::MAX - 60, 20]).collect(),
+                file_digest: 7,
+            };
+            vec![(1, adopted)]
+        } else {
+            Vec::new()
+        };
+        let mut state = NodeState::empty();
+        for (seq, record) in &records {
+            state.apply(*seq, record, &mut Vec::new());
+        }
         let mut node = Node {
-            machine: Participant::new(config.clone(), NodeState::empty()),
+            synced: state.seq(),
+            machine: Participant::new(config.clone(), state),
             config,
-            records: Vec::new(),
-            synced: 0,
             lagging: false,
             waiting: Vec::new(),
             timers: BTreeSet::new(),
             sessions: Vec::new(),
             next_session: 1,
-            shadow: Shadow::default(),
+            next_ask: 1,
+            shadow: Shadow::of(&records),
+            talk: Talk::default(),
             voted: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
+            records,
         };
         node.step(ParticipantInput::Start, &mut Seen::new());
         node
@@ -253,11 +164,15 @@ impl Node {
             );
             seen.way("nothing changed");
         }
+        tells_what_changed(&before, &self.machine, &effects);
+        let known = self.shadow.clone();
+        self.talk.hear(&input, &known);
         for (seq, record) in &effects.records {
             seen.tell(|| format!("    append {seq} {record}"));
             assert_eq!(self.records.last().map_or(0, |(seq, _)| *seq) + 1, *seq);
             is_asked_for(record, &input);
-            self.shadow.note(record);
+            self.shadow.note(*seq, record);
+            self.talk.note(record);
             self.records.push((*seq, record.clone()));
             seen.way(
                 record
@@ -268,15 +183,25 @@ impl Node {
             );
         }
         self.shadow.compare(self.machine.state());
+        if self.config.request_window > 1_000 {
+            self.shadow.once_each();
+        }
         for send in &effects.sends {
             seen.tell(|| format!("    → {:?} {} (shows {})", send.to, send.message, send.shows));
         }
         let newest = self.machine.state().seq();
         assert!(effects.force <= newest, "what does not exist cannot be forced");
         for send in &effects.sends {
-            self.may_be_said(send, newest);
+            let forced_now = effects
+                .records
+                .iter()
+                .filter(|(_, record)| is_an_operators(record))
+                .map(|(seq, _)| *seq)
+                .max();
+            self.may_be_said(send, &input, &known, newest, forced_now.unwrap_or(0));
             note(&send.message, seen);
         }
+        self.leaves_tombstones(&input);
         for note in &effects.notes {
             assert!(
                 !note.text.chars().any(char::is_control),
@@ -302,50 +227,6 @@ impl Node {
         }
     }
 
-    /// What a message claims is true, and it waits for what it shows.
-    fn may_be_said(&self, send: &Outgoing<SessionId, FromNode>, newest: Seq) {
-        assert!(send.shows <= newest, "{} shows what does not exist", send.message);
-        let len = codec::encode(&send.message).len();
-        assert!(len <= BODY_LEN_MAX, "{len} bytes");
-        match &send.message {
-            FromNode::Vote {
-                txn, vote: Vote::Yes, ..
-            } => {
-                let seq = self
-                    .state()
-                    .prepared()
-                    .get(txn)
-                    .expect("YES is said of what is prepared")
-                    .seq;
-                assert!(
-                    send.shows >= seq,
-                    "a vote for {txn} leaves before its promise is synced"
-                );
-            }
-            FromNode::Ack { txn, .. } => {
-                let below = self.state().is_below_mark(*txn);
-                let committed = self.shadow.ended.get(txn) == Some(&true);
-                assert!(committed || below, "{txn} is acknowledged and has not committed");
-                if let Some(finished) = self.state().finished(txn) {
-                    assert!(
-                        send.shows >= finished.seq,
-                        "{txn} is acknowledged before it is synced"
-                    );
-                }
-            }
-            FromNode::Welcome { .. }
-            | FromNode::Refuse { .. }
-            | FromNode::Vote { .. }
-            | FromNode::Aborted { .. }
-            | FromNode::Executed { .. }
-            | FromNode::Inquiry { .. }
-            | FromNode::Unmatched { .. }
-            | FromNode::Mixed { .. }
-            | FromNode::Recalled { .. }
-            | FromNode::Answer { .. } => {}
-        }
-    }
-
     /// Everything appended is durable now.
     pub(super) fn sync(&mut self, seen: &mut Seen) {
         self.synced = self.machine.state().seq();
@@ -364,7 +245,7 @@ impl Node {
                     seen.way("vote yes kept");
                 }
                 // Below a mark any COMMIT is acknowledged: its coordinator has said that it is over.
-                FromNode::Ack { txn, .. } if self.shadow.ended.get(&txn) == Some(&true) => {
+                FromNode::Ack { txn, .. } if self.shadow.committed(&txn).is_some() => {
                     self.acknowledged.insert(txn);
                     seen.way("ack kept");
                 }
@@ -401,6 +282,7 @@ impl Node {
         self.waiting.clear();
         self.timers.clear();
         self.sessions.clear();
+        self.talk = Talk::default();
         let mut state = NodeState::empty();
         for (seq, record) in &self.records {
             state.apply(*seq, record, &mut Vec::new());
@@ -416,9 +298,8 @@ impl Node {
             assert!(kept, "the vote for {txn} is forgotten");
         }
         for txn in &self.acknowledged {
-            assert_eq!(
-                self.shadow.ended.get(txn),
-                Some(&true),
+            assert!(
+                self.shadow.committed(txn).is_some(),
                 "the commit of {txn} is forgotten"
             );
         }
@@ -442,40 +323,24 @@ fn assert_repeats(
     assert_eq!(again.timers, effects.timers);
 }
 
-/// Money moves only because somebody with authority said so.
-fn is_asked_for(record: &NodeRecord, input: &ParticipantInput) {
-    let message = match input {
-        ParticipantInput::Message { message, .. } => Some(message),
-        ParticipantInput::Start
-        | ParticipantInput::Connected { .. }
-        | ParticipantInput::Disconnected { .. }
-        | ParticipantInput::Timer(_)
-        | ParticipantInput::Room(_)
-        | ParticipantInput::Armed { .. } => None,
+/// A store that keeps one entry per key hears of every entry that changed.
+fn tells_what_changed(before: &Participant, after: &Participant, effects: &Effects<Participant>) {
+    let entries = |machine: &Participant| -> BTreeMap<NodeKey, NodeEntry> {
+        let state = machine.state();
+        state
+            .entries()
+            .map(|entry| (NodeState::key(&entry), entry))
+            .collect()
     };
-    let right = match record {
-        NodeRecord::PrepareOk { txn, operations, .. } => {
-            matches!(message, Some(ToNode::Prepare(asked)) if asked.txn == *txn && asked.operations == *operations)
-        }
-        NodeRecord::CommitOnePhase { txn, operations, .. } => {
-            matches!(message, Some(ToNode::Execute(asked)) if asked.txn == *txn && asked.operations == *operations)
-        }
-        NodeRecord::Commit { txn } => {
-            matches!(message, Some(ToNode::Decide { txn: told, decision: Decision::Commit, .. }) if told == txn)
-        }
-        NodeRecord::Resolve { .. } => matches!(message, Some(ToNode::Ask { .. })),
-        NodeRecord::AdoptBalances { .. } => false,
-        NodeRecord::Coordinator { .. }
-        | NodeRecord::PrepareFailed { .. }
-        | NodeRecord::Abort { .. }
-        | NodeRecord::Mark { .. }
-        | NodeRecord::Proved { .. }
-        | NodeRecord::Quarantine { .. }
-        | NodeRecord::AcceptLog { .. }
-        | NodeRecord::Truth { .. }
-        | NodeRecord::RequestWindow { .. } => true,
-    };
-    assert!(right, "{record} because of {input:?}");
+    let (before, after) = (entries(before), entries(after));
+    for key in before.keys().chain(after.keys()) {
+        let told = before.get(key) == after.get(key) || effects.touched.contains(key);
+        assert!(told, "{key:?} changed, and no store is told");
+    }
+}
+
+fn is_an_operators(record: &NodeRecord) -> bool {
+    matches!(record, NodeRecord::Resolve { .. } | NodeRecord::AcceptLog { .. })
 }
 
 fn note(message: &FromNode, seen: &mut Seen) {

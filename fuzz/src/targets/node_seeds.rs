@@ -4,9 +4,10 @@
 
 /// Each with a word for what happens in it.
 pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    let start: &[u8] = &[0, 0]; // exclusive holds, a large window
-    let escrow: &[u8] = &[1, 0];
-    let short: &[u8] = &[0, 2];
+    let start: &[u8] = &[0, 0, 0]; // exclusive holds, a large window
+    let escrow: &[u8] = &[1, 0, 0];
+    let short: &[u8] = &[0, 2, 0];
+    let full: &[u8] = &[1, 0, 3];
     let connect_c: &[u8] = &[0, 0, 1];
     let connect_d: &[u8] = &[0, 1, 1];
     let deposit_a: &[u8] = &[6, 1, 99, 0, 1, 1, 0];
@@ -51,24 +52,24 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
             story(&[
                 prepare_a,
                 &[3, 0, 8, 0, 0, 0, 5],
-                &[12, 0, 1, 0, 0],
+                &[12, 0, 0, 0],
                 &[15, 2],
                 commit,
             ]),
         ),
-        ("read-waits", story(&[prepare_a, &[12, 0, 1, 0, 0], commit])),
+        ("read-waits", story(&[prepare_a, &[12, 0, 0, 0], commit])),
         (
             "freeze",
             story(&[
                 prepare_a,
-                &[12, 0, 1, 4],
+                &[12, 0, 4],
                 commit,
                 prepare_b,
-                &[12, 0, 1, 5, 1],
+                &[12, 0, 5, 0],
                 &[15, 1],
             ]),
         ),
-        ("cut", story(&[prepare_a, connect_d, &[12, 0, 1, 3]])),
+        ("cut", story(&[prepare_a, connect_d, &[12, 0, 3]])),
         ("query", story(&[&[10, 0, 0, 1, 0], &[5, 0, 0, 66, 0, 0, 9, 1]])),
         ("unmatched", story(&[&[8, 1, 24, 0, 3]])),
         (
@@ -77,7 +78,7 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
                 prepare_a,
                 &[17, 0],
                 connect_d,
-                &[12, 0, 1, 9, 0, 1, 65, 65, 65, 10],
+                &[12, 0, 9, 0, 1, 65, 65, 65, 10],
                 connect_c,
                 &[9, 1, 0, 0, 0, 3],
             ]),
@@ -88,7 +89,7 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
                 prepare_a,
                 &[17, 0],
                 connect_d,
-                &[12, 0, 1, 9, 0, 1, 65, 65, 65, 10],
+                &[12, 0, 9, 0, 1, 65, 65, 65, 10],
                 connect_c,
                 &[8, 1, 0, 0, 3],
             ]),
@@ -116,7 +117,7 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
                 &[0, 0, 0],
                 &[2, 0, 2, 0, 2, 0, 0],
                 prepare_a,
-                &[12, 0, 1, 10, 3],
+                &[12, 0, 10, 3],
             ]),
         ),
         (
@@ -184,6 +185,17 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
             ]),
         ),
         ("raw", story(&[&[19, 0, 4, 6, 12, 1, 1], &[19, 0, 3, 9, 9, 9]])),
+        (
+            "full-accounts",
+            all(&[
+                full,
+                connect_c,
+                &[3, 0, 0, 0, 0, 3, 39],
+                &[3, 0, 8, 0, 0, 3, 39],
+                commit,
+                deposit_a,
+            ]),
+        ),
         ("unknown-account", story(&[&[3, 0, 0, 0, 3, 0, 9]])),
         (
             "vote-unsynced",
@@ -211,7 +223,7 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
                 prepare_a,
                 &[17, 0],
                 connect_d,
-                &[12, 0, 1, 9, 0, 1, 65, 65, 65, 65],
+                &[12, 0, 9, 0, 1, 65, 65, 65, 65],
                 connect_c,
                 &[9, 0, 3, 0, 0, 1, 3],
             ]),

@@ -63,8 +63,9 @@ pub(super) fn event(node: &mut Node, choices: &mut Choices<'_>, seen: &mut Seen)
         }
         12 | 13 => {
             let session = session(node, choices);
+            node.next_ask += 1;
             let ask = ToNode::Ask {
-                ask: choices.number(),
+                ask: node.next_ask,
                 question: question(choices, seen),
             };
             message(node, session, ask, seen);
@@ -314,7 +315,7 @@ fn question(choices: &mut Choices<'_>, seen: &mut Seen) -> NodeQuestion {
         3 => NodeQuestion::Cut,
         4 => NodeQuestion::Freeze,
         5 => NodeQuestion::Thaw {
-            freeze: choices.number(),
+            freeze: 2 + u64::from(choices.byte() % 8),
         },
         6 => NodeQuestion::Status,
         7 => {
