@@ -178,10 +178,13 @@ impl Participant {
         let (seq, aborted) = (finished.seq, finished.aborted.as_deref().cloned());
         let executed = match aborted {
             None => Executed::Committed,
-            Some(reason) => match self.state.requests().knows(home) {
-                (Knowledge::Aborted(other, _), _) if other == txn => Executed::Refused(reason.into()),
-                (Knowledge::Nothing, _) => Executed::Refused(reason.into()),
-                (knows, _) => Executed::Duplicate(knows),
+            Some(reason) => match self.force_knowledge(home, effects) {
+                Knowledge::Aborted(other, _) if other == txn => Executed::Refused(reason.into()),
+                Knowledge::Nothing => Executed::Refused(reason.into()),
+                knows @ (Knowledge::Reused
+                | Knowledge::Open(_)
+                | Knowledge::Committed(_)
+                | Knowledge::Aborted(..)) => Executed::Duplicate(knows),
             },
         };
         effects.force(seq);

@@ -10,7 +10,7 @@ use protocol::fold::Fold;
 use protocol::id::{Place, RequestId, StoreId, TxnId, TxnPoint};
 use protocol::ledger::HoldKind;
 use protocol::leg::{BodyDigest, Leg, Order};
-use protocol::message::{Ask, Call, Home, OperatorWord, ToNode};
+use protocol::message::{Ask, Call, Home, OperatorWord, Prepare, ToNode};
 use protocol::money::Amount;
 use protocol::participant::{ParticipantInput, ParticipantTimer};
 use protocol::reason::{Decision, Reason};
@@ -318,6 +318,20 @@ stories! {
         s.tell_node(N1, ToNode::Mark { below: TxnPoint { epoch: 1, sequence: 9 }, durable: 0 });
         s.tell_node(N1, commit());
         s.say("nothing of this may be told before it is on disk");
+        s.world.run();
+    };
+    a_query_is_told_of_another_attempt_only_once_its_end_is_synced(1, 2) |s| {
+        let home = Home { request: RequestId(7), digest: BodyDigest(7), repeated: true };
+        let decision = Decision::Abort(Reason::PresumedAbort);
+        s.tell_node(N1, ToNode::Decide { txn: txn(1, 3), decision, bind: None, durable: 0 });
+        s.world.sync_node(N1);
+        let operations = order("N1/Z:-1 N2/B:+1").operations(node_id(N1));
+        let participants = vec![node_id(N1), node_id(N2)];
+        s.tell_node(N1, ToNode::Prepare(Prepare {
+            txn: txn(1, 4), operations, opens: false, participants, home: Some(home),
+        }));
+        s.tell_node(N1, ToNode::Query { txn: txn(1, 3), home });
+        s.say("what the home says of the request must not be lost any more");
         s.world.run();
     };
     marks_rise_only_behind_the_end_of_every_transaction(1, 2) |s| {
