@@ -219,6 +219,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("cut-off-tearing", vec![4, 7, 4, 20, 4, 20]),
         ("cut-off-zeros", vec![4, 18, 5, 5, 5]),
         ("flip-active", vec![0, 30, 0, 0, 100, 0, 3]),
+        ("flip-in-a-record", vec![0, 9, 0, 0, 0, 20]),
         ("flip-closed", vec![1, 40, 0, 1, 200, 0, 3]),
         ("flip-state", vec![0, 30, 0, 4, 50, 0, 2]),
         ("cut-active", vec![0, 30, 1, 2, 250, 1]),
