@@ -37,15 +37,13 @@ impl<D: Disk> Home<D> {
     }
 
     pub(crate) fn list(&self) -> Result<Vec<String>, Error> {
-        self.disk
-            .list()
-            .map_err(|error| Error::io("cannot list the data directory", error))
+        let failed = self.io("list the directory of", &self.names.active);
+        self.disk.list().map_err(failed)
     }
 
     pub(crate) fn sync_dir(&self) -> Result<(), Error> {
-        self.disk
-            .sync_dir()
-            .map_err(|error| Error::io("cannot sync the data directory", error))
+        let failed = self.io("sync the directory of", &self.names.active);
+        self.disk.sync_dir().map_err(failed)
     }
 
     pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
