@@ -1,7 +1,7 @@
 //! Transfers under load, and what they must have come to.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use client::{Amount, Client, ClientConfig, Error, Leg, Order, Outcome, Place, Reason, RequestId};
@@ -86,19 +86,29 @@ fn next_order(choices: &mut Choices) -> Order {
     Order::new(&[leg(from, -amount), leg(apart, amount)]).unwrap()
 }
 
-/// Sends one request after another until told to stop. A crash in between is the normal case.
-pub(crate) fn work(config: &ClientConfig, seed: &str, stop: &AtomicBool) -> Vec<Sent> {
+/// Sends one request after another until told to stop. A crash in between is the normal case. Counts what was committed.
+pub(crate) fn work(
+    config: &ClientConfig,
+    seed: &str,
+    stop: &AtomicBool,
+    committed: &AtomicUsize,
+) -> Vec<Sent> {
     let mut choices = Choices::new(seed);
     let mut client = Client::new(config.clone()).unwrap();
     let mut sent = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let order = next_order(&mut choices);
         match client.submit(None, order.clone()) {
-            Ok(submission) => sent.push(Sent {
-                request: submission.request,
-                order,
-                outcome: submission.outcome,
-            }),
+            Ok(submission) => {
+                if matches!(submission.outcome, Outcome::Committed { .. }) {
+                    committed.fetch_add(1, Ordering::Relaxed);
+                }
+                sent.push(Sent {
+                    request: submission.request,
+                    order,
+                    outcome: submission.outcome,
+                });
+            }
             Err(Error::NoCoordinator(_)) => {} // Nothing was sent.
             Err(other) => panic!("{other}"),
         }

@@ -1,6 +1,6 @@
 //! Transfers run while something happens; then everything that must hold is checked.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,17 @@ use crate::{bank, logs};
 
 const CLIENTS: usize = 4;
 
+/// Transfers that have to commit before something happens, and once everything is back.
+const COMMITS: usize = 10;
+
 /// How long anything may take that is sure to come. The machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long anything may stay in doubt once everything is back.
 const IN_DOUBT_MAX: Duration = Duration::from_secs(10);
 
-/// Runs clients against a cluster of three nodes while `happens` does its work, and a while longer. Everything must be up
-/// again when it is done.
+/// Runs clients against a cluster of three nodes while `happens` does its work, and until transfers go through again.
+/// Everything must be up when it is done.
 pub(crate) fn through(
     name: &str,
     store: &str,
@@ -33,7 +36,7 @@ pub(crate) fn through(
     let mut cluster = Cluster::start(config).unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut client = cluster.client();
     let mut sent = bank::fund(&mut client);
-    let stop = AtomicBool::new(false);
+    let (stop, committed) = (AtomicBool::new(false), AtomicUsize::new(0));
     let mut load = if cluster.config().proxied {
         cluster.client_config_through_link()
     } else {
@@ -41,16 +44,17 @@ pub(crate) fn through(
     };
     load.timeout = PATIENCE;
     thread::scope(|scope| {
-        let (stop, load) = (&stop, &load);
+        let (stop, committed, load) = (&stop, &committed, &load);
         let _ended = StopOnDrop(stop);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|index| {
                 let seed = format!("{name}-{store}-{index}");
-                scope.spawn(move || bank::work(load, &seed, stop))
+                scope.spawn(move || bank::work(load, &seed, stop, committed))
             })
             .collect();
+        until_more_commit(name, committed);
         happens(&mut cluster, &mut client);
-        for_a_while();
+        until_more_commit(name, committed);
         stop.store(true, Ordering::Relaxed);
         for client in clients {
             sent.extend(client.join().unwrap());
@@ -64,6 +68,14 @@ pub(crate) fn through(
         "{name}: a process did not stop cleanly: {failed:?}"
     );
     logs::check(dir.path(), &sent);
+}
+
+fn until_more_commit(name: &str, committed: &AtomicUsize) {
+    let (before, began) = (committed.load(Ordering::Relaxed), Instant::now());
+    while committed.load(Ordering::Relaxed) < before + COMMITS {
+        assert!(began.elapsed() < PATIENCE, "{name}: transfers do not go through");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Lets the load go on.
@@ -111,11 +123,7 @@ fn check(name: &str, cluster: &Cluster, client: &mut Client, sent: &[bank::Sent]
         .iter()
         .filter(|sent| matches!(sent.outcome, client::Outcome::Committed { .. }))
         .count();
-    assert!(
-        committed > 10,
-        "{name}: only {committed} of {} requests committed",
-        sent.len()
-    );
+    assert!(committed >= 2 * COMMITS, "{name}: {committed} of {}", sent.len());
     for (place, balance) in bank::expected(sent) {
         let found = client.balance(place.clone()).expect("a quiet cluster answers");
         assert_eq!(
