@@ -39,8 +39,6 @@ pub struct Report {
     pub violation: Option<Violation>,
     /// Each property, with whether it held or was seen.
     pub properties: Vec<(&'static str, Verdict)>,
-    /// Different moments of one coordinator, and of one node.
-    pub parts: (usize, usize),
 }
 
 /// A rule that does not hold.
@@ -132,10 +130,6 @@ pub fn check(scenario: Scenario, limits: Limits) -> Report {
         fixpoint: !cut && violation.is_none(),
         violation,
         properties: verdicts,
-        parts: (
-            checker.model().pools.coordinators.len(),
-            checker.model().pools.nodes.len(),
-        ),
     }
 }
 

@@ -53,16 +53,26 @@ fn main() -> ExitCode {
         threads: usize::try_from(args.threads).expect("at most 256"),
     };
     let mut good = true;
+    let mut table = vec!["scenario  faults      states     unique  depth  fixpoint".to_owned()];
     for mut scenario in scenarios {
         if let Some(faults) = args.faults {
             scenario = scenario.with_faults(faults);
         }
         println!("{}: {}", scenario.name, scenario.about);
         println!("  bounds: {}", scenario.budget);
+        let (name, faults) = (scenario.name, scenario.budget.faults);
         let report = check(scenario, limits);
         print(&report);
+        table.push(format!(
+            "{name:8} {faults:7} {:11} {:10} {:6}  {}",
+            report.states,
+            report.unique,
+            report.depth,
+            if report.fixpoint { "yes" } else { "stopped" },
+        ));
         good &= report.is_good();
     }
+    table.iter().for_each(|line| println!("{line}"));
     if good {
         ExitCode::SUCCESS
     } else {

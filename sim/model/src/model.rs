@@ -16,7 +16,7 @@ use crate::link::Link;
 use crate::perform;
 use crate::process::Process;
 use crate::property;
-use crate::scenario::Scenario;
+use crate::scenario::{Numbers, Scenario};
 use crate::shared::{Pool, Shared};
 use crate::state::{Chapter, Past, State};
 use crate::watch::Seen;
@@ -110,6 +110,14 @@ impl Model {
         let mut state = NodeState::empty();
         state.apply(1, &record, &mut Vec::new());
         state
+    }
+
+    /// Whether a recovery goes through a checkpoint.
+    pub(crate) fn checkpoints(&self) -> bool {
+        match self.scenario.numbers {
+            Numbers::InOrder => true,
+            Numbers::Durable => false,
+        }
     }
 
     /// A node with a recovered log.

@@ -75,9 +75,4 @@ impl<T: Eq + Hash> Pool<T> {
         parts.insert(part.clone());
         part
     }
-
-    /// How many different parts there have been.
-    pub(crate) fn len(&self) -> usize {
-        self.0.lock().expect("no holder of this lock panics").len()
-    }
 }

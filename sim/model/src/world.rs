@@ -161,18 +161,16 @@ impl<'m> World<'m> {
         let coordinator = coordinator_id(c);
         self.step_node(n, ParticipantInput::Connected { session, coordinator });
         self.step_coordinator(c, CoordinatorInput::Connected(node_id(n)));
-        self.sync_coordinator(c);
+        self.end_turn_of_coordinator(c);
         let join = self.change_link(c, n, |link| link.to_node.queue.pop_front());
         self.message_to_node(c, n, join.expect("a coordinator joins at once"));
-        self.sync_node(n);
+        self.end_turn_of_node(n);
         if let Some(old) = old {
             self.drop_waiting(n, old);
         }
         let welcome = self.change_link(c, n, |link| link.to_coordinator.queue.pop_front());
         self.message_to_coordinator(c, n, welcome.expect("a node answers a join at once"));
-        if self.state.coordinators[c].in_turn {
-            self.sync_coordinator(c);
-        }
+        self.end_turn_of_coordinator(c);
     }
 
     // ------------------------------------------------------------------------------------- messages
@@ -292,6 +290,18 @@ impl<'m> World<'m> {
         }
     }
 
+    fn end_turn_of_node(&mut self, n: usize) {
+        if self.state.nodes[n].in_turn {
+            self.sync_node(n);
+        }
+    }
+
+    fn end_turn_of_coordinator(&mut self, c: usize) {
+        if self.state.coordinators[c].in_turn {
+            self.sync_coordinator(c);
+        }
+    }
+
     /// Puts a changed process back, and sends what the write-ahead rule lets go.
     fn put_node(&mut self, n: usize, mut process: Process<Participant>) {
         let released = process.released();
@@ -355,13 +365,7 @@ impl<'m> World<'m> {
                 link.to_node.clear();
             });
         }
-        self.state.nodes[n] = self.model.node(
-            n,
-            dead.recovered(
-                kept,
-                self.model.scenario.numbers == crate::scenario::Numbers::InOrder,
-            ),
-        );
+        self.state.nodes[n] = self.model.node(n, dead.recovered(kept, self.model.checkpoints()));
         self.start_node(n);
         for c in 0..self.state.coordinators.len() {
             self.end_silence(c, n);
@@ -378,14 +382,9 @@ impl<'m> World<'m> {
                 link.to_coordinator.clear();
             });
         }
-        self.state.coordinators[c] = self.model.coordinator(
-            c,
-            crashes,
-            dead.recovered(
-                kept,
-                self.model.scenario.numbers == crate::scenario::Numbers::InOrder,
-            ),
-        );
+        self.state.coordinators[c] =
+            self.model
+                .coordinator(c, crashes, dead.recovered(kept, self.model.checkpoints()));
         self.start_coordinator(c);
         for n in 0..self.state.nodes.len() {
             self.end_silence(c, n);
@@ -397,12 +396,12 @@ impl<'m> World<'m> {
 
     pub(crate) fn start_node(&mut self, n: usize) {
         self.step_node(n, ParticipantInput::Start);
-        self.sync_node(n);
+        self.end_turn_of_node(n);
     }
 
     pub(crate) fn start_coordinator(&mut self, c: usize) {
         self.step_coordinator(c, CoordinatorInput::Start);
-        self.sync_coordinator(c);
+        self.end_turn_of_coordinator(c);
     }
 
     // --------------------------------------------------------------------------------------- words
