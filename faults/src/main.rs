@@ -13,7 +13,7 @@ Runs all tests, and the simulator if asked to, counting the faults that they fir
 
   --check      write nothing; fail if a fault is not fired that the catalogue has no excuse for
   --from FILE  run nothing: take what earlier runs with TWOPENCE_FAULTS=FILE have counted
-  --sim SEEDS  run that many seeds of the simulator, too";
+  --sim SEEDS  run that many seeds of the simulator, too, and its sweep";
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -97,11 +97,9 @@ fn count(root: &Path, options: &Options) -> Result<PathBuf, String> {
     test.extend(options.test_words.iter().map(String::as_str));
     cargo(root, &tally, &test)?;
     if let Some(seeds) = &options.seeds {
-        cargo(
-            root,
-            &tally,
-            &["run", "--release", "-p", "twopence-sim", "--", "--seeds", seeds],
-        )?;
+        let simulator = ["run", "--release", "-p", "twopence-sim", "--"];
+        cargo(root, &tally, &[&simulator[..], &["--seeds", seeds]].concat())?;
+        cargo(root, &tally, &[&simulator[..], &["--sweep"]].concat())?;
     }
     Ok(tally)
 }
