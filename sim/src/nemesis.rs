@@ -144,7 +144,9 @@ impl Nemesis {
         let deed = *self.script.messages.get(&number)?;
         // A handshake that is lost is a connection that breaks.
         match (kind, deed) {
-            (Kind::Handshake, PostDeed::Lose | PostDeed::Twice) => Some(PostDeed::Cut),
+            (Kind::Handshake, PostDeed::Lose | PostDeed::Twice) | (Kind::Mark, PostDeed::Lose) => {
+                Some(PostDeed::Cut)
+            }
             // A connection delivers a client's call once or not at all.
             (Kind::Submit, PostDeed::Twice) => None,
             (_, deed) => Some(deed),

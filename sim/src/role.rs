@@ -50,6 +50,8 @@ pub(crate) enum Kind {
     Inquiry,
     /// Not decided yet: ask again.
     Pending,
+    /// A low-water mark: said once on a connection, and again on the next.
+    Mark,
     /// A client's request.
     Submit,
     /// What a client is told about it.
@@ -381,16 +383,13 @@ impl Role for CoordinatorRole {
                 ..
             }) => Kind::Abort,
             CoordinatorMessage::Node(ToNode::Pending { .. }) => Kind::Pending,
+            CoordinatorMessage::Node(ToNode::Mark { .. }) => Kind::Mark,
             CoordinatorMessage::Client(Reply {
                 answer: Answer::Outcome(_),
                 ..
             }) => Kind::Outcome,
             CoordinatorMessage::Node(
-                ToNode::Query { .. }
-                | ToNode::Recall { .. }
-                | ToNode::NotMine { .. }
-                | ToNode::Mark { .. }
-                | ToNode::Ask { .. },
+                ToNode::Query { .. } | ToNode::Recall { .. } | ToNode::NotMine { .. } | ToNode::Ask { .. },
             )
             | CoordinatorMessage::Client(_) => Kind::Other,
         }

@@ -41,7 +41,8 @@ impl World {
         }
         let mail = self.weather.mail;
         let between_servers = !frame.from.is_client() && !to.is_client();
-        if self.mail.chance(mail.lost) {
+        // A mark is lost with its connection only: nobody would miss it before the next one is due.
+        if self.mail.chance(mail.lost) && frame.kind != Kind::Mark {
             self.lose(&frame, to);
             return;
         }
@@ -51,13 +52,13 @@ impl World {
             self.post(conn, to_end, Cargo::Frame(frame.clone()));
         }
         // An inquiry is answered before its transaction can end: it never arrives later than its own acknowledgement.
-        let comes_again = !matches!(frame.kind, Kind::Other | Kind::Inquiry);
+        let comes_again = !matches!(frame.kind, Kind::Other | Kind::Mark | Kind::Inquiry);
         if between_servers && comes_again && self.mail.chance(mail.again) {
             let after = self.mail.skewed(MS, 10 * SECOND);
-            let life = self.lives(frame.from);
+            let lives = (self.lives(frame.from), self.lives(to));
             self.put(
                 self.now + after,
-                Event::Again(frame.from, life, to, frame.clone()),
+                Event::Again(frame.from, to, lives, frame.clone()),
             );
         }
         if self.mail.chance(mail.damaged) {
@@ -110,10 +111,11 @@ impl World {
     }
 
     /// A frame from long ago arrives once more.
-    pub(super) fn send_again(&mut self, from: Who, life: u32, to: Who, frame: Frame) {
-        // A new life begins its transactions itself; whoever says otherwise is no coordinator of ours.
+    pub(super) fn send_again(&mut self, from: Who, to: Who, lives: (u32, u32), frame: Frame) {
+        // What begins a transaction does not outlive the process that sent it, nor the one that was to hear it: it was on
+        // a connection of theirs.
         let begins = matches!(frame.kind, Kind::Prepare | Kind::Execute);
-        if self.healed || (begins && self.lives(from) != life) {
+        if self.healed || (begins && (self.lives(from), self.lives(to)) != lives) {
             return;
         }
         let conns = self.network.conns_between(to, from);

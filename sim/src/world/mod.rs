@@ -63,8 +63,8 @@ enum Event {
     Strike,
     /// Something that went wrong is over.
     Relief(Relief),
-    /// A frame arrives once more, over whatever connection there is. Its sender was in that life.
-    Again(Who, u32, Who, Frame),
+    /// A frame arrives once more, over whatever connection there is. Sender and receiver were in those lives.
+    Again(Who, Who, (u32, u32), Frame),
 }
 
 /// The end of something that went wrong.
@@ -303,7 +303,7 @@ impl World {
             Event::Start(who) => self.start(who),
             Event::Strike => self.strike(),
             Event::Relief(relief) => self.relieve(relief),
-            Event::Again(from, life, to, frame) => self.send_again(from, life, to, frame),
+            Event::Again(from, to, lives, frame) => self.send_again(from, to, lives, frame),
         }
     }
 
