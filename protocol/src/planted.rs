@@ -187,8 +187,6 @@ bugs! {
     SentBeforeSync = "R13",
     /// A lazy record waits until some other one is forced.
     LazyForEver = "R13",
-    /// Timers fire before what has arrived in time is heard.
-    TimersBeforeFrames = "R26",
     /// What is said before a hangup waits for a later sync, and is lost with the connection.
     LastWordsUnforced = "R12",
     /// The log is written and not synced.

@@ -29,6 +29,8 @@ pub struct Sum {
     pub seeds: u64,
     /// Those that were run twice.
     pub twice: u64,
+    /// Those of them that told another story the second time.
+    pub differed: u64,
     /// Requests that were sent.
     pub requests: u64,
     /// Those that were committed.
@@ -71,6 +73,7 @@ impl Sum {
     fn join(&mut self, other: Sum) {
         self.seeds += other.seeds;
         self.twice += other.twice;
+        self.differed += other.differed;
         self.requests += other.requests;
         self.committed += other.committed;
         self.exact_audits += other.exact_audits;
@@ -112,7 +115,9 @@ pub fn run(plan: Plan, told: &(dyn Fn(u64) + Sync)) -> Sum {
             let seed = plan.from + number;
             let twice = seed.is_multiple_of(TWICE_EVERY);
             mine.twice += u64::from(twice);
-            mine.add(seed, &one(seed, twice));
+            let report = one(seed, twice);
+            mine.differed += u64::from(report.wrong.iter().any(|text| text.starts_with("V12")));
+            mine.add(seed, &report);
             if plan.stop_at_first && !mine.wrong.is_empty() {
                 stop.store(true, Ordering::Relaxed);
             }

@@ -51,6 +51,8 @@ pub(crate) struct History {
     reads: Vec<Read>,
     /// Audits that saw everything and found all the money.
     pub(crate) exact_audits: u64,
+    /// How much money the last of them says was brought in.
+    brought_in: Option<i128>,
     /// What must not be: each line one violation.
     pub(crate) violations: Vec<String>,
 }
@@ -120,6 +122,29 @@ impl History {
             ended,
             found,
         });
+    }
+
+    /// Notes an audit that calls itself exact.
+    pub(crate) fn audited(&mut self, brought_in: i128) {
+        self.exact_audits += 1;
+        self.brought_in = Some(brought_in);
+    }
+
+    /// Whether the last audit found what clients know to have been brought in (V8). Nothing may be under way.
+    pub(crate) fn judge_last_audit(&mut self) {
+        let deposits = self.asked.iter().filter(|asked| {
+            let committed = asked.told.as_ref().is_some_and(|told| told.committed.is_some());
+            committed && asked.order.opens()
+        });
+        let legs = deposits.flat_map(|asked| asked.order.legs());
+        let credits = legs.filter(|leg| !leg.delta.is_debit());
+        let expected: i128 = credits.map(|leg| i128::from(leg.delta.get())).sum();
+        if self.brought_in.is_some_and(|found| found != expected) {
+            self.violations.push(format!(
+                "V8: an audit says that {:?} was brought in, and clients know of {expected}",
+                self.brought_in
+            ));
+        }
     }
 
     /// Judges every read (V7): it shows all that anybody was told before it began, and besides only what was asked for

@@ -1,5 +1,7 @@
 //! `twopence-sim`: runs seeds, and says what they came to.
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,11 +28,13 @@ A seed is one story, the same every time. Exit codes: 0 nothing is wrong, 2 usag
 )]
 struct Args {
     /// How many seeds to run
-    #[arg(long, value_name = "N", default_value_t = 1000, conflicts_with_all = ["seed", "sweep"])]
+    #[arg(long, value_name = "N", default_value_t = 1000, conflicts_with_all = ["seed", "sweep"],
+        value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
 
     /// The first seed
-    #[arg(long, value_name = "S", default_value_t = 1, conflicts_with_all = ["seed", "sweep"])]
+    #[arg(long, value_name = "S", default_value_t = 1, conflicts_with_all = ["seed", "sweep"],
+        value_parser = clap::value_parser!(u64).range(..1 << 62))]
     from: u64,
 
     /// On how many threads; by default on every core
@@ -49,11 +53,11 @@ struct Args {
     #[arg(long, requires = "seed")]
     trace: bool,
 
-    /// Tell it as a mermaid sequence diagram
-    #[arg(long, requires = "seed")]
+    /// Tell it as a mermaid sequence diagram; long ones need --about to be drawn
+    #[arg(long, requires = "seed", conflicts_with = "trace")]
     mermaid: bool,
 
-    /// Leave out all lines but those that contain this, such as a transaction's id
+    /// Leave out all lines but those that have this word, such as a transaction's id; with --trace or --mermaid
     #[arg(long, value_name = "TEXT", requires = "seed")]
     about: Option<String>,
 
@@ -62,8 +66,32 @@ struct Args {
     sweep: bool,
 
     /// With --sweep: also that many pairs of faults for each story
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "sweep")]
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "sweep",
+        value_parser = clap::value_parser!(u64).range(..1 << 32))]
     pairs: u64,
+
+    /// With --sweep: only this plot of this story, told in full; what went wrong names it so
+    #[arg(long, value_name = "STORY:PLOT", requires = "sweep", value_parser = plot)]
+    plot: Option<(usize, usize)>,
+}
+
+fn plot(text: &str) -> Result<(usize, usize), String> {
+    let bad = || {
+        format!(
+            "a plot is written STORY:PLOT, such as 1:23; there are {} stories",
+            sweep::STORIES.len()
+        )
+    };
+    let (story, plot) = text.split_once(':').ok_or_else(bad)?;
+    let (story, plot) = (
+        story.parse().map_err(|_| bad())?,
+        plot.parse().map_err(|_| bad())?,
+    );
+    if (1..=sweep::STORIES.len()).contains(&story) {
+        Ok((story, plot))
+    } else {
+        Err(bad())
+    }
 }
 
 fn main() -> ExitCode {
@@ -75,6 +103,8 @@ fn main() -> ExitCode {
         .max(1);
     let fine = if let Some(seed) = args.seed {
         one(seed, &args)
+    } else if let Some((story, plot)) = args.plot {
+        one_plot(&sweep::STORIES[story - 1], plot, args.pairs)
     } else if args.sweep {
         sweep_all(args.pairs, threads)
     } else {
@@ -92,17 +122,24 @@ fn tell_panics() {
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         tell(panic);
-        if let Some(seed) = run::under_way() {
+        if let Some(arguments) = run::under_way() {
             eprintln!(
-                "seed {seed} (version {}) is WRONG. To see it again:\n  {}",
+                "WRONG (version {}). To see it again:\n  {}",
                 version(),
-                repeat(seed)
+                repeat(&arguments)
             );
-        }
-        if cfg!(panic = "abort") {
-            std::process::exit(8);
+            if cfg!(panic = "abort") {
+                std::process::exit(8);
+            }
         }
     }));
+}
+
+/// Prints a line. A reader that has gone away, such as `head`, has seen enough.
+fn say(line: &dyn Display) {
+    if writeln!(io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
 }
 
 fn one(seed: u64, args: &Args) -> bool {
@@ -113,13 +150,13 @@ fn one(seed: u64, args: &Args) -> bool {
     };
     let mut report = run::seed(seed, tracing);
     if let Some(about) = &args.about {
-        report.lines.retain(|line| line.to_string().contains(about));
+        report.lines.retain(|line| has_word(&line.to_string(), about));
     }
     if args.mermaid {
-        print!("{}", mermaid::diagram(&report.lines));
+        say(&mermaid::diagram(&report.lines).trim_end());
     } else {
         for line in &report.lines {
-            println!("{line}");
+            say(line);
         }
     }
     eprintln!(
@@ -135,7 +172,31 @@ fn one(seed: u64, args: &Args) -> bool {
             .unwrap_or_default()
     );
     for text in &report.wrong {
-        println!("WRONG {text}");
+        say(&format!("WRONG {text}"));
+    }
+    report.wrong.is_empty()
+}
+
+/// Whether `text` has `word`, and not only as a part of a longer one.
+fn has_word(text: &str, word: &str) -> bool {
+    let inside = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        !before.is_some_and(inside) && !after.is_some_and(inside)
+    })
+}
+
+fn one_plot(story: &sweep::Story, plot: usize, pairs: u64) -> bool {
+    let Some(report) = sweep::one(story, plot, pairs) else {
+        eprintln!("{} has no plot {plot} with {pairs} pairs", story.name);
+        std::process::exit(2);
+    };
+    for line in &report.lines {
+        say(line);
+    }
+    for text in &report.wrong {
+        say(&format!("WRONG {text}"));
     }
     report.wrong.is_empty()
 }
@@ -160,7 +221,10 @@ fn many(args: &Args, threads: usize) -> bool {
         for text in &wrong.texts {
             println!("  {text}");
         }
-        println!("  to see it again: {}", repeat(wrong.seed));
+        println!(
+            "  to see it again: {}",
+            repeat(&format!("--seed {} --trace", wrong.seed))
+        );
     }
     for (id, times) in sum.tally.counts() {
         faults::fired_by("sim", id, times);
@@ -191,7 +255,10 @@ fn summary(from: u64, sum: &Sum, took: Duration, threads: usize) {
         per(sum.exact_audits),
         sum.lasted.as_secs_f64() / f64_of(seeds)
     );
-    println!("  run twice  {} seeds: their traces were equal", sum.twice);
+    println!(
+        "  run twice  {} seeds; the traces of {} differ",
+        sum.twice, sum.differed
+    );
     println!("  healing    {} at the longest", seconds(sum.healing_max));
     let counts: Vec<String> = sum
         .tally
@@ -215,11 +282,12 @@ fn sweep_all(pairs: u64, threads: usize) -> bool {
             swept.wrong.len(),
             seconds(began.elapsed())
         );
-        for (what, texts) in &swept.wrong {
+        for (plot, what, texts) in &swept.wrong {
             println!("  {what} (version {}):", version());
             for text in texts {
                 println!("    {text}");
             }
+            println!("    to see it again: {}", repeat(&story.repeat(*plot, pairs)));
         }
         for (id, times) in swept.tally.counts() {
             faults::fired_by("sim sweep", id, times);
@@ -229,14 +297,20 @@ fn sweep_all(pairs: u64, threads: usize) -> bool {
     fine
 }
 
-fn repeat(seed: u64) -> String {
-    format!("cargo run --release -p twopence-sim -- --seed {seed} --trace")
+fn repeat(arguments: &str) -> String {
+    format!("cargo run --release -p twopence-sim -- {arguments}")
 }
 
 /// The commit, where there is one to be asked for.
 fn version() -> String {
     let described = Command::new("git")
-        .args(["describe", "--always", "--dirty"])
+        .args([
+            "-C",
+            env!("CARGO_MANIFEST_DIR"),
+            "describe",
+            "--always",
+            "--dirty",
+        ])
         .output();
     match described {
         Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_owned(),

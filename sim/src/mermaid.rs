@@ -9,14 +9,15 @@ use crate::who::Who;
 /// The lines as a diagram. Lanes appear in the order clients, coordinators, nodes.
 pub fn diagram(lines: &[Line]) -> String {
     let mut out = String::from("sequenceDiagram\n");
-    for who in cast(lines) {
+    let cast = cast(lines);
+    for who in &cast {
         writeln!(out, "    participant {who}").expect("a string takes all");
     }
     for line in lines {
         let written = match &line.event {
             Event::Message { from, to, text } => writeln!(out, "    {from}->>{to}: {}", plain(text)),
             Event::Deed { who, text } => writeln!(out, "    Note over {who}: {}", plain(text)),
-            Event::World(text) => match cast(lines).first() {
+            Event::World(text) => match cast.first() {
                 Some(first) => writeln!(out, "    Note left of {first}: {}", plain(text)),
                 None => Ok(()),
             },

@@ -82,8 +82,6 @@ pub(crate) struct Nemesis {
     armed: BTreeMap<Who, Armed>,
     rotting: BTreeSet<Who>,
     misroute_next: bool,
-    /// Whether coordinators may be refused: only where identities are tampered with.
-    pub(crate) tampers: bool,
 }
 
 /// What is about to happen at an operation of a disk.
@@ -105,7 +103,6 @@ impl Nemesis {
             armed: BTreeMap::new(),
             rotting: BTreeSet::new(),
             misroute_next: false,
-            tampers: false,
         }
     }
 
@@ -135,7 +132,6 @@ impl Nemesis {
                 DiskDeed::Kill | DiskDeed::NoSpace | DiskDeed::Broken => Ending::Killed,
             };
             world.nemesis.arm_disk(who, Armed { fault, ending });
-            world.tally.deed();
         }
     }
 
@@ -257,7 +253,7 @@ fn die_at_disk(world: &mut World, victim: Who) -> bool {
     world.disk(victim).stop_after(after);
     let ending = world.nemesis.some_ending();
     world.nemesis.arm_disk(victim, Armed { fault: None, ending });
-    true
+    false // Counted when it strikes.
 }
 
 fn die_sending(world: &mut World, victim: Who) -> bool {
@@ -331,10 +327,13 @@ fn isolate(world: &mut World, victim: Who) -> bool {
 fn slow(world: &mut World, from: Who, to: Who) -> bool {
     let by = world.nemesis.dice.skewed(MS, 3 * SECOND);
     let long = how_long(world);
+    if from == to {
+        return false;
+    }
     world.tally.fire("X1");
     world.network.set_slow(from, to, by);
     world.put_relief(long, Relief::Fast(from, to));
-    from != to
+    true
 }
 
 fn disk_fault(world: &mut World, victim: Who) -> bool {
@@ -348,7 +347,7 @@ fn disk_fault(world: &mut World, victim: Who) -> bool {
     let ending = world.nemesis.some_ending();
     let fault = Some(fault);
     world.nemesis.arm_disk(victim, Armed { fault, ending });
-    true
+    false // Counted when it strikes.
 }
 
 /// The disk takes little more than it holds: promises end before what was promised does.

@@ -39,10 +39,8 @@ pub(crate) fn judge(world: &mut World) -> Vec<String> {
         }
         Err(unreadable) => wrong.push(unreadable),
     }
-    if !world.nemesis.tampers {
-        let alarm = |(who, text): &(_, String)| format!("{who} raises an alarm: {text}");
-        wrong.extend(world.alarms.iter().map(alarm));
-    }
+    let alarm = |(who, text): &(_, String)| format!("{who} raises an alarm: {text}");
+    wrong.extend(world.alarms.iter().map(alarm));
     wrong
 }
 

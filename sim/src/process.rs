@@ -379,9 +379,6 @@ impl<R: Role> Host for Process<R> {
         if let Some(room) = life.turn.room_changed(open) {
             self.step(R::room(room), stage)?;
         }
-        if protocol::planted!(TimersBeforeFrames) {
-            self.fire_timers(stage)?;
-        }
         while let Some(item) = self.body.inbox.pop_front() {
             self.hear(item, &mut turned, stage)?;
         }

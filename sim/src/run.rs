@@ -5,7 +5,7 @@
 //! clients were told.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 
 use protocol::message::Ask;
@@ -30,12 +30,12 @@ const WRONG_MAX: Micros = 120 * SECOND;
 const HEALING_MAX: Micros = 30 * SECOND;
 
 thread_local! {
-    static UNDER_WAY: Cell<Option<u64>> = const { Cell::new(None) };
+    static UNDER_WAY: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// The seed that this thread is running, to be told when it panics.
-pub fn under_way() -> Option<u64> {
-    UNDER_WAY.get()
+/// What this thread is running, as the arguments that repeat it; to be told when it panics.
+pub fn under_way() -> Option<String> {
+    UNDER_WAY.with_borrow(Clone::clone)
 }
 
 /// No part of a story takes a hundredth of these steps, unless it goes on for ever without time passing.
@@ -94,14 +94,16 @@ impl Tracing {
 
 /// Runs one seed.
 pub fn seed(seed: u64, tracing: Tracing) -> Report {
-    run(seed, Weather::of_seed(seed), Script::default(), tracing)
+    let repeat = format!("--seed {seed} --trace");
+    run(seed, Weather::of_seed(seed), Script::default(), tracing, repeat)
 }
 
-/// Runs one world. A panic, such as an assertion of the production code, is a verdict, too.
-pub(crate) fn run(seed: u64, weather: Weather, script: Script, tracing: Tracing) -> Report {
+/// Runs one world; `repeat` are the arguments that do so again. A panic, such as an assertion of the production code, is a
+/// verdict, too, where panics unwind; elsewhere the program's panic hook gives it.
+pub(crate) fn run(seed: u64, weather: Weather, script: Script, tracing: Tracing, repeat: String) -> Report {
     let nemesis = Nemesis::new(seed, script);
     let world = RefCell::new(World::new(seed, weather, nemesis, tracing.start()));
-    UNDER_WAY.set(Some(seed));
+    UNDER_WAY.set(Some(repeat));
     let panicked = panic::catch_unwind(AssertUnwindSafe(|| live(&mut world.borrow_mut())));
     UNDER_WAY.set(None);
     let mut world = world.into_inner();
@@ -166,7 +168,12 @@ fn live(world: &mut World) -> Ended {
     world.healed = false;
     let before = operations(world);
     world.begin();
-    live_until(world, WRONG_MAX, World::clients_are_done);
+    if !live_until(world, WRONG_MAX / 2, World::half_is_asked) {
+        world.stop_requests();
+    }
+    let wrong = oracle::glance(world);
+    world.history.violations.extend(wrong);
+    live_until(world, WRONG_MAX / 2, World::clients_are_done);
     world.stop_requests();
     let messages = world.messages;
     let after = operations(world).into_iter().zip(before);
@@ -209,6 +216,7 @@ fn audit_at_rest(world: &mut World) {
         world.employ(first % world.clients_len(), Job::Audit, Ask::Audit, first);
         live_until(world, HEALING_MAX, World::clients_are_done);
     }
+    world.history.judge_last_audit();
     let audits = u64::try_from(world.coordinators.len()).expect("a few");
     if world.history.exact_audits != before + audits {
         let wrong = "V8: an audit of a world at rest was not exact".to_owned();

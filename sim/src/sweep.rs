@@ -105,8 +105,8 @@ pub struct Swept {
     pub runs: usize,
     /// Faults that were fired.
     pub tally: Tally,
-    /// What was done, and what was wrong then.
-    pub wrong: Vec<(String, Vec<String>)>,
+    /// Which plot, what was done in it, and what was wrong then.
+    pub wrong: Vec<(usize, String, Vec<String>)>,
 }
 
 /// One thing that goes wrong.
@@ -114,6 +114,17 @@ pub struct Swept {
 enum Point {
     Disk(Who, u64, DiskDeed),
     Message(u64, PostDeed),
+}
+
+impl Point {
+    /// Whether only one of the two can be had.
+    fn is_at_the_place_of(self, other: Point) -> bool {
+        match (self, other) {
+            (Point::Disk(one, ..), Point::Disk(two, ..)) => one == two,
+            (Point::Message(one, _), Point::Message(two, _)) => one == two,
+            (Point::Disk(..), Point::Message(..)) | (Point::Message(..), Point::Disk(..)) => false,
+        }
+    }
 }
 
 impl Story {
@@ -152,14 +163,28 @@ impl Story {
         }
     }
 
-    fn live(&self, script: Script) -> Report {
-        run::run(1, self.weather(), script, Tracing::Off)
+    fn live(&self, script: Script, tracing: Tracing, repeat: String) -> Report {
+        run::run(1, self.weather(), script, tracing, repeat)
+    }
+
+    /// The arguments that run one plot again.
+    pub fn repeat(&self, plot: usize, pairs: u64) -> String {
+        let number = STORIES.iter().position(|story| story.name == self.name);
+        let number = number.map_or(0, |number| number + 1);
+        format!("--sweep --pairs {pairs} --plot {number}:{plot}")
     }
 }
 
-/// Sweeps one story; `pairs` pairs of points are tried besides.
-pub fn run(story: &Story, pairs: u64, threads: usize) -> Swept {
-    let peace = story.live(Script::default());
+/// What is tried with one story.
+struct Plots {
+    peace: Report,
+    /// One thing that goes wrong, or two.
+    plots: Vec<Vec<Point>>,
+}
+
+/// Lives the story in peace and makes a list of all that can be done to it, the same every time.
+fn plots(story: &Story, pairs: u64) -> Plots {
+    let peace = story.live(Script::default(), Tracing::Off, "--sweep".to_owned());
     let mut points = Vec::new();
     for &(who, operations) in &peace.operations {
         for operation in 0..operations {
@@ -171,7 +196,26 @@ pub fn run(story: &Story, pairs: u64, threads: usize) -> Swept {
     }
     let mut plots: Vec<Vec<Point>> = points.iter().map(|&point| vec![point]).collect();
     let mut dice = Dice::new(1, story.name);
-    plots.extend((0..pairs).map(|_| vec![*dice.pick(&points), *dice.pick(&points)]));
+    for _ in 0..pairs {
+        let (first, mut second) = (*dice.pick(&points), *dice.pick(&points));
+        while first.is_at_the_place_of(second) {
+            second = *dice.pick(&points);
+        }
+        plots.push(vec![first, second]);
+    }
+    Plots { peace, plots }
+}
+
+/// Lives one plot again, in full.
+pub fn one(story: &Story, plot: usize, pairs: u64) -> Option<Report> {
+    let plots = plots(story, pairs).plots;
+    let script = script(plots.get(plot)?);
+    Some(story.live(script, Tracing::Full, story.repeat(plot, pairs)))
+}
+
+/// Sweeps one story; `pairs` pairs of points are tried besides. A process's disk is struck once in a pair.
+pub fn run(story: &Story, pairs: u64, threads: usize) -> Swept {
+    let Plots { peace, plots } = plots(story, pairs);
     let mut swept = Swept {
         operations: peace.operations.iter().map(|(_, operations)| operations).sum(),
         messages: peace.messages,
@@ -179,17 +223,21 @@ pub fn run(story: &Story, pairs: u64, threads: usize) -> Swept {
         ..Swept::default()
     };
     if !peace.wrong.is_empty() {
-        swept.wrong.push(("in peace".to_owned(), peace.wrong));
+        swept.wrong.push((0, "in peace".to_owned(), peace.wrong));
     }
     let next = AtomicUsize::new(0);
     let found = Mutex::new(&mut swept);
     let work = || {
-        while let Some(plot) = plots.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let report = story.live(script(plot));
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(plot) = plots.get(number) else {
+                return;
+            };
+            let report = story.live(script(plot), Tracing::Off, story.repeat(number, pairs));
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             found.tally.add(&report.tally);
             if !report.wrong.is_empty() {
-                found.wrong.push((format!("{plot:?}"), report.wrong));
+                found.wrong.push((number, format!("{plot:?}"), report.wrong));
             }
         }
     };

@@ -98,7 +98,7 @@ pub struct Habits {
     pub many_legs: Permille,
     /// How likely both accounts are on one node.
     pub one_node: Permille,
-    /// How likely somebody tries something foolish or evil.
+    /// How likely somebody tries something foolish or evil, or something that must end in an overflow if it goes on.
     pub evil: Permille,
     /// How likely an account is read before the next request.
     pub read: Permille,
@@ -170,7 +170,7 @@ impl Weather {
             hot: *dice.pick(&[0, 0, 0, 50, 150]),
             many_legs: *dice.pick(&[0, 100, 300]),
             one_node: *dice.pick(&[0, 100, 300]),
-            evil: 100,
+            evil: 150,
             read: *dice.pick(&[50, 100, 200]),
             audit: *dice.pick(&[0, 10, 40]),
             think: dice.skewed(2 * MS, 300 * MS),

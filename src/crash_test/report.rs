@@ -193,7 +193,7 @@ impl Report {
         writeln!(f, "  {aborted_for_lack_of_money:>7}  aborted for lack of money")?;
         writeln!(f, "  {aborted_otherwise:>7}  aborted otherwise")?;
         writeln!(f, "  {unknown_at_first:>7}  without an answer at first")?;
-        writeln!(f, "  {repeats:>7}  of them sent again under the same id")?;
+        writeln!(f, "  {repeats:>7}  times a request was sent again under its id")?;
         let Audits {
             exact,
             incomplete,

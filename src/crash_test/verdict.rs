@@ -91,7 +91,14 @@ fn unviolated(rule: Rule, looked: Looked<'_>) -> Word {
         Rule::V5 => stores(Invariant::V5),
         Rule::V6 => stores(Invariant::V6),
         Rule::V9 => stores(Invariant::V9),
-        Rule::V7 | Rule::V11 => seen(false, "not judged here; the simulator does"),
+        Rule::V7 => seen(
+            false,
+            "not judged here; the simulator judges reads of single accounts",
+        ),
+        Rule::V11 => seen(
+            false,
+            "not judged here; the simulator looks at outcomes and log segments",
+        ),
         Rule::V8 => seen(looked.audits.exact > 0, "no audit came to its end"),
         Rule::V10 => seen(looked.rounds > 0, "no round came to its end"),
     }

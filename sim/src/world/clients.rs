@@ -51,7 +51,11 @@ impl World {
                         }
                         self.clients[number].heard(conn, reply.id, reply.answer, now)
                     }
-                    Some(Ok(_)) => unreachable!("a damaged frame reads as if it were whole"),
+                    Some(Ok(_)) => {
+                        let wrong = "W10: a damaged frame reads as if it were whole".to_owned();
+                        self.history.violations.push(wrong);
+                        Vec::new()
+                    }
                     Some(Err(_)) | None => {
                         self.cut(conn, End::Dialler);
                         Vec::new()
@@ -144,7 +148,6 @@ impl World {
             };
             return client.begin(Job::Read(place), ask, first, habits.patience, now);
         }
-        self.requests_left -= 1;
         if client.dice.chance(20)
             && let Some(again) = self.some_committed(number)
         {
@@ -161,6 +164,7 @@ impl World {
             };
             return self.clients[number].begin(Job::Reuse, ask, first, habits.patience, now);
         }
+        self.requests_left -= 1;
         let idea = workload::idea(&mut self.clients[number].dice, &habits, nodes);
         if let Some(id) = idea.fault {
             self.tally.fire(id);
@@ -236,7 +240,7 @@ impl World {
             Job::Audit => {
                 if let Some(Answer::Audit(report)) = answer {
                     match report.verdict {
-                        AuditVerdict::Exact => self.history.exact_audits += 1,
+                        AuditVerdict::Exact => self.history.audited(report.brought_in),
                         AuditVerdict::Incomplete(_) => {}
                         AuditVerdict::Violated => {
                             self.history
@@ -269,6 +273,11 @@ impl World {
 
     pub(crate) fn clients_len(&self) -> usize {
         self.clients.len()
+    }
+
+    /// Whether clients have thought of half of their requests.
+    pub(crate) fn half_is_asked(&self) -> bool {
+        2 * self.requests_left <= self.weather.habits.requests
     }
 
     /// Whether every client has nothing more to ask.

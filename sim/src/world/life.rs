@@ -160,6 +160,7 @@ impl World {
                 });
                 match self.nemesis.take_armed(who) {
                     Some(Armed { fault, ending }) => {
+                        self.tally.deed();
                         self.blame(who, fault);
                         ending
                     }
@@ -173,9 +174,7 @@ impl World {
             }
             Death::Stopped(why) => {
                 self.trace.deed(self.now, who, || format!("stops: {why}"));
-                if !self.nemesis.tampers {
-                    self.history.violations.push(format!("{who} stopped: {why}"));
-                }
+                self.history.violations.push(format!("{who} stopped: {why}"));
                 Ending::Killed
             }
         };

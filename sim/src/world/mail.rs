@@ -134,9 +134,12 @@ impl World {
             self.mail.between(mail.latency.0, mail.latency.1)
         };
         if !self.healed && self.mail.chance(mail.late) {
-            self.tally.fire("W4");
             self.tally.deed();
-            latency += self.mail.skewed(MS, 3 * SECOND);
+            let more = self.mail.skewed(MS, 3 * SECOND);
+            if u128::from(more) > self.weather.cast.prepare_timeout.as_micros() {
+                self.tally.fire("W4");
+            }
+            latency += more;
         }
         if let Some((at, cargo)) = self.network.post(conn, to, cargo, self.now, latency) {
             self.put(at, Event::Arrive(conn, to, cargo));

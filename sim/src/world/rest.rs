@@ -69,6 +69,7 @@ impl World {
             let armed = self.nemesis.take_armed(who);
             if self.disk(who).calm().is_some() && armed.is_some_and(|armed| armed.fault.is_some()) {
                 // It was met and survived: only a checkpoint or a new segment is put off for lack of space.
+                self.tally.deed();
                 self.tally.fire("D9");
                 self.tally.fire("K-d");
             }
