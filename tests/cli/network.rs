@@ -102,7 +102,7 @@ fn silence_and_a_lost_connection_exit_with_6() {
     let acts: [fn() -> Act; 3] = [|| Act::Ignore, || Act::HangUp, || Act::Garbage];
     for act in acts {
         let fake = Fake::start(move |_| act());
-        let run = ask(&fake, "transfer N1/A N2/B 10 --timeout-ms 400");
+        let run = ask(&fake, "transfer N1/A N2/B 10 --timeout-ms 1500");
         fired("W1");
         assert_eq!(run.code, 6, "{run:?}");
         assert!(
@@ -167,7 +167,7 @@ fn whoever_is_no_coordinator_of_ours_is_named_and_nothing_is_sent_to_it() {
 #[test]
 fn a_question_without_an_answer_exits_with_6() {
     let fake = Fake::start(|_| Act::Ignore);
-    let run = ask(&fake, "balance N1/A --timeout-ms 300");
+    let run = ask(&fake, "balance N1/A --timeout-ms 1500");
     assert_eq!((run.code, run.stdout.as_str()), (6, ""), "{run:?}");
     assert!(
         run.stderr

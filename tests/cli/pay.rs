@@ -15,7 +15,7 @@ fn txn() -> TxnId {
 
 fn transfer(outcome: Outcome) -> Run {
     let fake = Fake::answering(Answer::Outcome(outcome));
-    ask(&fake, "transfer N1/A N2/B 10 --request-id a1 --timeout-ms 300")
+    ask(&fake, "transfer N1/A N2/B 10 --request-id a1 --timeout-ms 1500")
 }
 
 fn aborted(reason: &str) -> Outcome {

@@ -186,7 +186,10 @@ fn status_asks_every_coordinator_and_succeeds_if_one_answers() {
     let node = Fake::start(|_| Act::HangUp);
     let run = ask(
         &fake,
-        &format!("status --output json --timeout-ms 300 --coord {}", node.address()),
+        &format!(
+            "status --output json --timeout-ms 1500 --coord {}",
+            node.address()
+        ),
     );
     assert_eq!(run.code, 0, "{run:?}");
     let states: Vec<serde_json::Value> = run

@@ -183,17 +183,18 @@ impl Request {
     fn on_deadline(&mut self, effects: &mut Vec<Effect>) {
         match self.phase {
             Phase::New | Phase::Ended => return,
-            Phase::Connecting => {
-                effects.push(Effect::Hangup);
-                self.failures[self.current] = Some("no connection in time".to_owned());
-            }
-            Phase::Waiting => {
-                effects.push(Effect::Hangup);
-                self.failures[self.current] = Some("no answer in time".to_owned());
-            }
+            Phase::Connecting => self.cut_short("no connection in time", effects),
+            Phase::Waiting => self.cut_short("no answer in time", effects),
             Phase::Pausing => {}
         }
         self.end_without_answer(effects);
+    }
+
+    /// The deadline ends an attempt under way. What this coordinator said before tells more than that it was not given
+    /// the time to say it again.
+    fn cut_short(&mut self, why: &str, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Hangup);
+        self.failures[self.current].get_or_insert_with(|| why.to_owned());
     }
 
     /// The request was sent and its answer will not come from here.

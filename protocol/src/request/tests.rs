@@ -274,6 +274,26 @@ fn an_unknown_outcome_is_asked_again_until_the_deadline() {
 }
 
 #[test]
+fn a_deadline_in_mid_attempt_leaves_what_the_coordinator_said_before() {
+    let asked_again = [
+        Input::Start,
+        connected(1),
+        answered(1, unknown()),
+        backoff(1),
+        connected(2),
+    ];
+    for inputs in [&asked_again[..], &asked_again[..4]] {
+        let request = Request::new(transfer(false), 1, 0);
+        let deadline = Input::Expired(Timer::Deadline);
+        let transcript = run(request, inputs.iter().cloned().chain([deadline]));
+        assert!(
+            transcript.ends_with("    end: unknown: c0 N1 is away\n"),
+            "{transcript}"
+        );
+    }
+}
+
+#[test]
 fn nobody_there_ends_after_a_few_rounds_with_nothing_sent() {
     let request = Request::new(transfer(false), 2, 0);
     let rounds = (1..=ROUNDS_MAX).flat_map(|round| {
@@ -297,7 +317,7 @@ fn once_sent_the_request_is_pursued_until_the_deadline_and_never_reported_as_not
     let transcript = run(request, inputs.chain([Input::Expired(Timer::Deadline)]));
     assert!(transcript.contains("set backoff 49"), "{transcript}");
     assert!(
-        transcript.ends_with("    end: unknown: c0 no connection in time\n"),
+        transcript.ends_with("    end: unknown: c0 gone\n"),
         "{transcript}"
     );
 }
