@@ -1,9 +1,9 @@
 //! The server processes: from flags to a running node or coordinator, and from its end to an exit code.
 
 use engine::{Owner, StoreConfig, failpoint};
-use protocol::ledger::HoldKind;
+use protocol::locking::Locking;
 
-use crate::cli::{Address, CoordinatorArgs, Locking, NodeArgs, ServerArgs};
+use crate::cli::{Address, CoordinatorArgs, NodeArgs, ServerArgs};
 use crate::exit::Exit;
 use crate::logging;
 use crate::output::explain;
@@ -11,16 +11,10 @@ use crate::power_cut;
 
 /// Runs `twopence node`.
 pub(crate) fn node(args: &NodeArgs) -> Exit {
-    let hold = match args.locking {
-        Locking::NoWait => HoldKind::Exclusive,
-        Locking::Wait | Locking::Escrow => {
-            explain(&format!(
-                "--locking {} is not available yet; use --locking no-wait. Nothing was started.",
-                args.locking
-            ));
-            return Exit::Usage;
-        }
-    };
+    if args.locking == Locking::Wait {
+        explain("--locking wait is not available yet; use no-wait or escrow. Nothing was started.");
+        return Exit::Usage;
+    }
     if let Err(why) = prepare(&args.server) {
         return failed(&why, Exit::Other);
     }
@@ -28,7 +22,7 @@ pub(crate) fn node(args: &NodeArgs) -> Exit {
         node: args.node_id,
         store: store(&args.server, Owner::Node(args.node_id)),
         listen: Address::new(&args.server.listen, args.port).to_string(),
-        hold,
+        locking: args.locking,
         request_window: args.request_window,
         failpoints: args.server.failpoints.clone(),
         parent_pipe: args.server.parent_pipe,

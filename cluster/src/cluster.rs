@@ -248,8 +248,16 @@ impl Cluster {
             let seed = seed.wrapping_add(self.starts);
             more.extend(["--power-cut".to_owned(), seed.to_string()]);
         }
+        if let Target::Node(_) = target {
+            more.extend(["--locking".to_owned(), self.config.locking.clone()]);
+        }
         self.starts += 1;
         self.process_mut(target).start(&more)
+    }
+
+    /// The conflict policy of nodes that are started from now on: [`ClusterConfig::locking`].
+    pub fn set_locking(&mut self, locking: &str) {
+        locking.clone_into(&mut self.config.locking);
     }
 
     /// Whether kill -9 is a power cut for processes that are started from now on: [`ClusterConfig::power_cut`].

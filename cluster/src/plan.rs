@@ -48,7 +48,6 @@ pub(crate) fn node_args(config: &ClusterConfig, port: u16, node: NodeId) -> Vec<
     let mut args = vec!["node".to_owned()];
     let mut flag = |name: &str, value: String| args.extend([name.to_owned(), value]);
     flag("--node-id", node.to_string());
-    flag("--locking", config.locking.clone());
     common_args(config, port, &mut flag);
     args.extend(config.enable_failpoints.then(|| "--enable-failpoints".to_owned()));
     args.extend(config.node_args.iter().cloned());
@@ -102,7 +101,7 @@ mod tests {
         .into();
         assert_eq!(
             node_args(&config, 7, "N2".parse().unwrap()).join("|"),
-            "node|--node-id|N2|--locking|no-wait|--listen|127.0.0.1|--port|7|--data-dir|/tmp/never used|--store|json|\
+            "node|--node-id|N2|--listen|127.0.0.1|--port|7|--data-dir|/tmp/never used|--store|json|\
              --cluster|local|--log-level|info|--enable-failpoints"
         );
         config.enable_failpoints = false;

@@ -9,7 +9,7 @@ mod service;
 use engine::{StoreConfig, failpoint};
 use protocol::hello::{Hello, Role};
 use protocol::id::NodeId;
-use protocol::ledger::HoldKind;
+use protocol::locking::Locking;
 use protocol::participant::{Participant, ParticipantConfig};
 use reactor::{Listen, Reactor};
 
@@ -25,8 +25,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Host and port to listen on, such as `127.0.0.1:6001`.
     pub listen: String,
-    /// The kind of hold that new transactions get.
-    pub hold: HoldKind,
+    /// What happens when two transactions want the same account.
+    pub locking: Locking,
     /// How many finished requests it remembers as home, at the least.
     pub request_window: u64,
     /// Failpoints to arm from the start; they act only if [`engine::failpoint::enable`] was called.
@@ -51,7 +51,7 @@ pub fn run(config: Config) -> Result<(), Error> {
         node: config.node,
         store: opened.store,
         store_kind: config.store.kind.to_string(),
-        hold: config.hold,
+        locking: config.locking,
         request_window: config.request_window,
     };
     let mut machine = Participant::new(participant, opened.state);

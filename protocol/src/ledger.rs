@@ -4,8 +4,8 @@
 //! An **exclusive** hold keeps everybody else out, which is strict two-phase locking. An **escrow** hold (O'Neil,
 //! *The Escrow Transactional Method*, 1986) only reserves what its own commit needs: a debit reserves its amount, a
 //! credit reserves headroom, so that escrow holds never stand in each other's way unless money is really short. The
-//! ledger keeps both side by side; which kind a new transaction gets is the node's policy, and a transaction keeps
-//! the kind it was granted over a restart.
+//! ledger keeps both side by side; which kind a new transaction gets is the node's policy ([`crate::locking`]), and a
+//! transaction keeps the kind it was granted over a restart.
 //!
 //! Whatever is held can be applied: [`Ledger::apply`] cannot fail (R3).
 
@@ -41,7 +41,8 @@ pub struct Account {
     pub version: u64,
 }
 
-/// All holds on one account.
+/// All holds on one account: a single exclusive one, or any number of escrow ones. What they reserve is kept as sums, so
+/// that an account with a thousand holds costs no more than one with a single hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Held {
     holds: BTreeMap<TxnId, (Delta, HoldKind)>,
@@ -49,6 +50,14 @@ struct Held {
     debits: i128,
     /// Sum of held credits; never more than there is headroom for.
     credits: i128,
+}
+
+impl Held {
+    /// Who keeps a hold of this kind out, if anybody does. With many it is the one with the oldest id.
+    fn blocks(&self, kind: HoldKind) -> Option<TxnId> {
+        let (&holder, &(_, held)) = self.holds.first_key_value()?;
+        (kind == HoldKind::Exclusive || held == HoldKind::Exclusive).then_some(holder)
+    }
 }
 
 /// The accounts of one node.
@@ -78,11 +87,7 @@ impl Ledger {
         };
         let (mut debits, mut credits) = (0, 0);
         if let Some(held) = self.held.get(id) {
-            let blocking = held
-                .holds
-                .iter()
-                .find(|(_, (_, other))| kind == HoldKind::Exclusive || *other == HoldKind::Exclusive);
-            if let Some((&holder, _)) = blocking {
+            if let Some(holder) = held.blocks(kind) {
                 return Err(Refusal {
                     reason: Reason::LockContention(id.clone()),
                     holder: Some(holder),
@@ -116,12 +121,10 @@ impl Ledger {
         }
         for Operation { account, delta } in operations {
             let held = self.held.entry(account.clone()).or_default();
-            let clash = held
-                .holds
-                .values()
-                .any(|(_, other)| kind == HoldKind::Exclusive || *other == HoldKind::Exclusive);
-            assert!(!clash, "{account} is held by another transaction than {txn}");
-            held.holds.insert(txn, (*delta, kind));
+            let clash = held.blocks(kind);
+            assert_eq!(clash, None, "{account} is held by another transaction than {txn}");
+            let twice = held.holds.insert(txn, (*delta, kind));
+            assert_eq!(twice, None, "{txn} holds {account} once");
             if delta.is_debit() {
                 held.debits -= i128::from(delta.get());
             } else {

@@ -94,6 +94,7 @@ pub mod hello;
 pub mod id;
 pub mod ledger;
 pub mod leg;
+pub mod locking;
 pub mod message;
 pub mod money;
 pub mod numbers;

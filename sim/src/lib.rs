@@ -30,5 +30,5 @@ mod workload;
 mod world;
 
 pub use dice::{Dice, Permille};
-pub use role::Cast;
+pub use role::{Cast, Policies};
 pub use tally::Tally;

@@ -14,7 +14,7 @@ use protocol::effects::Machine;
 use protocol::fold::Fold;
 use protocol::hello::{self, Hello};
 use protocol::id::{ClusterName, Incarnation, NodeId, StoreId};
-use protocol::ledger::HoldKind;
+use protocol::locking::Locking;
 use protocol::message::{Answer, Call, FromNode, Reply, ToNode, Vote};
 use protocol::participant::{
     NodeRecord, NodeState, Participant, ParticipantConfig, ParticipantInput, ParticipantTimer,
@@ -103,12 +103,33 @@ pub struct Cast {
     pub nodes: usize,
     /// How many clients.
     pub clients: usize,
-    /// The kind of hold that nodes grant.
-    pub hold: HoldKind,
+    /// Conflict policies of the nodes.
+    pub locking: Policies,
     /// How long nodes may take to vote.
     pub prepare_timeout: Duration,
     /// How many finished requests a home remembers.
     pub request_window: u64,
+}
+
+/// Which node has which conflict policy, and when.
+#[derive(Clone, Debug)]
+pub enum Policies {
+    /// Each its own, for ever; they go round where there are more nodes.
+    ByNode(Vec<Locking>),
+    /// With every start the next one: what is prepared then has been granted another kind of hold.
+    ByStart(Vec<Locking>),
+}
+
+impl Policies {
+    fn of(&self, node: usize, incarnation: Incarnation) -> Locking {
+        match self {
+            Policies::ByNode(policies) => policies[node % policies.len()],
+            Policies::ByStart(policies) => {
+                let start = usize::try_from(incarnation).expect("a small number");
+                policies[start % policies.len()]
+            }
+        }
+    }
 }
 
 /// The cluster's name.
@@ -130,7 +151,7 @@ impl Role for NodeRole {
         cast: &Cast,
         who: Who,
         store: StoreId,
-        _incarnation: Incarnation,
+        incarnation: Incarnation,
         state: NodeState,
     ) -> Result<(NodeRole, Participant), String> {
         let Who::Node(number) = who else {
@@ -141,7 +162,7 @@ impl Role for NodeRole {
             node,
             store,
             store_kind: "json".to_owned(),
-            hold: cast.hold,
+            locking: cast.locking.of(number, incarnation),
             request_window: cast.request_window,
         };
         let role = NodeRole {

@@ -9,11 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use protocol::ledger::HoldKind;
+use protocol::locking::Locking;
 
 use crate::dice::Dice;
 use crate::nemesis::{DiskDeed, PostDeed, Script};
-use crate::role::Cast;
+use crate::role::{Cast, Policies};
 use crate::run::{self, Report, Tracing};
 use crate::tally::Tally;
 use crate::time::{MS, SECOND};
@@ -29,7 +29,7 @@ pub struct Story {
     nodes: usize,
     clients: usize,
     requests: usize,
-    hold: HoldKind,
+    locking: Locking,
     many_legs: u32,
     one_node: u32,
     segment_len_max: u64,
@@ -43,7 +43,7 @@ pub const STORIES: &[Story] = &[
         nodes: 2,
         clients: 2,
         requests: 6,
-        hold: HoldKind::Exclusive,
+        locking: Locking::NoWait,
         many_legs: 0,
         one_node: 0,
         segment_len_max: 1 << 20,
@@ -54,7 +54,7 @@ pub const STORIES: &[Story] = &[
         nodes: 3,
         clients: 3,
         requests: 6,
-        hold: HoldKind::Exclusive,
+        locking: Locking::NoWait,
         many_legs: 500,
         one_node: 0,
         segment_len_max: 1 << 20,
@@ -65,7 +65,7 @@ pub const STORIES: &[Story] = &[
         nodes: 2,
         clients: 2,
         requests: 6,
-        hold: HoldKind::Exclusive,
+        locking: Locking::NoWait,
         many_legs: 0,
         one_node: 1000,
         segment_len_max: 1 << 20,
@@ -76,7 +76,7 @@ pub const STORIES: &[Story] = &[
         nodes: 2,
         clients: 3,
         requests: 6,
-        hold: HoldKind::Escrow,
+        locking: Locking::Escrow,
         many_legs: 300,
         one_node: 200,
         segment_len_max: 1 << 20,
@@ -87,7 +87,7 @@ pub const STORIES: &[Story] = &[
         nodes: 2,
         clients: 2,
         requests: 10,
-        hold: HoldKind::Exclusive,
+        locking: Locking::NoWait,
         many_legs: 0,
         one_node: 200,
         segment_len_max: 1500,
@@ -135,7 +135,7 @@ impl Story {
                 coordinators: self.coordinators,
                 nodes: self.nodes,
                 clients: self.clients,
-                hold: self.hold,
+                locking: Policies::ByNode(vec![self.locking]),
                 prepare_timeout: Duration::from_millis(200),
                 request_window: 1_000_000,
             },

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use protocol::ledger::HoldKind;
+use protocol::locking::Locking;
 
 use crate::dice::{Dice, Permille};
-use crate::role::Cast;
+use crate::role::{Cast, Policies};
 use crate::time::{MS, Micros, SECOND};
 
 /// Something that is done to the world now and then.
@@ -139,11 +139,7 @@ impl Weather {
             coordinators: 2 + dice.below(2),
             nodes: 3 + dice.below(3),
             clients: 4 + dice.below(13),
-            hold: if dice.chance(300) {
-                HoldKind::Escrow
-            } else {
-                HoldKind::Exclusive
-            },
+            locking: policies(seed, dice.chance(300)),
             prepare_timeout: Duration::from_micros(dice.between(100 * MS, 2 * SECOND)),
             request_window: 1_000_000,
         };
@@ -194,5 +190,20 @@ impl Weather {
             segment_len_max: dice.between(4096, 48 * 1024),
             down: dice.skewed(MS, SECOND),
         }
+    }
+}
+
+/// Mostly one policy everywhere, since a mixture shows less of each. Drawn apart, so that the rest of a seed's world does
+/// not depend on which policies there are.
+fn policies(seed: u64, escrow: bool) -> Policies {
+    let mut dice = Dice::new(seed, "locking");
+    let mut some = || *dice.pick(&Locking::ALL);
+    let several = vec![some(), some(), some()];
+    match dice.below(10) {
+        0 => Policies::ByNode(several),
+        1 => Policies::ByStart(several),
+        2..5 => Policies::ByNode(vec![several[0]]),
+        _ if escrow => Policies::ByNode(vec![Locking::Escrow]),
+        _ => Policies::ByNode(vec![Locking::NoWait]),
     }
 }

@@ -20,7 +20,7 @@ pub(crate) use crash_test::CrashTestArgs;
 pub(crate) use demo::{CoordinatorCrashPoint, DemoArgs, DemoCommand, NodeCrashPoint};
 pub(crate) use pay::{DepositArgs, RequestArgs, SubmitArgs, TransferArgs};
 pub(crate) use read::{AccountsArgs, AuditArgs, BalanceArgs, StatusArgs};
-pub(crate) use serve::{CoordinatorArgs, Locking, NodeArgs, ServerArgs};
+pub(crate) use serve::{CoordinatorArgs, NodeArgs, ServerArgs};
 pub(crate) use tx::{AdoptArgs, ListArgs, ResolveArgs, ShowArgs, TxCommand};
 pub(crate) use up::UpArgs;
 pub(crate) use verify::VerifyArgs;

@@ -1,13 +1,13 @@
 //! The two server processes.
 
-use std::fmt;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use engine::{StoreConfig, StoreKind};
 use log::LevelFilter;
 use protocol::id::{ClusterName, NodeId};
+use protocol::locking::Locking;
 
 use super::address::{Host, NodeList};
 use super::connect::log_level;
@@ -30,8 +30,9 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: u16,
 
-    /// What happens when two transactions want the same account
-    #[arg(long, value_enum, value_name = "POLICY", default_value_t = Locking::NoWait)]
+    /// What happens when two transactions want the same account. It may change with every start; what is prepared
+    /// keeps the hold it was granted
+    #[arg(long, value_name = "POLICY", default_value = "no-wait", value_parser = locking())]
     pub(crate) locking: Locking,
 
     /// Finished request ids to remember at least; a retry from further back may run again
@@ -120,28 +121,24 @@ pub(crate) struct ServerArgs {
     pub(crate) parent_pipe: Option<i32>,
 }
 
-/// Conflict policies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Locking {
-    /// The second transaction aborts at once
-    NoWait,
-    /// The second transaction waits if it is older (not available yet)
-    Wait,
-    /// Debits reserve, credits never conflict (not available yet)
-    Escrow,
-}
-
-impl fmt::Display for Locking {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Locking::NoWait => "no-wait",
-            Locking::Wait => "wait",
-            Locking::Escrow => "escrow",
-        })
-    }
-}
-
 /// Parses a store kind, and lists them all in the help.
 pub(crate) fn store_kind() -> impl TypedValueParser<Value = StoreKind> {
     PossibleValuesParser::new(["json", "sled"]).try_map(|kind| kind.parse::<StoreKind>())
+}
+
+/// Parses a conflict policy, and lists them all in the help.
+pub(crate) fn locking() -> impl TypedValueParser<Value = Locking> {
+    let named = |locking: Locking, help: &'static str| PossibleValue::new(locking.name()).help(help);
+    PossibleValuesParser::new([
+        named(Locking::NoWait, "The second transaction aborts at once"),
+        named(
+            Locking::Wait,
+            "The second transaction waits if it is older (not available yet)",
+        ),
+        named(
+            Locking::Escrow,
+            "Debits reserve what they take, credits never conflict",
+        ),
+    ])
+    .try_map(|locking| locking.parse::<Locking>())
 }

@@ -6,9 +6,10 @@ use clap::Args;
 use engine::StoreKind;
 use log::LevelFilter;
 use protocol::id::ClusterName;
+use protocol::locking::Locking;
 
 use super::connect::log_level;
-use super::serve::{Locking, store_kind};
+use super::serve::{locking, store_kind};
 
 /// Start nodes and a coordinator on this machine; Ctrl-C stops them all cleanly
 #[derive(Args, Clone, Debug)]
@@ -45,7 +46,7 @@ pub(crate) struct UpArgs {
     pub(crate) http_port: u16,
 
     /// What happens when two transactions want the same account
-    #[arg(long, value_enum, value_name = "POLICY", default_value_t = Locking::NoWait)]
+    #[arg(long, value_name = "POLICY", default_value = "no-wait", value_parser = locking())]
     pub(crate) locking: Locking,
 
     /// Open no accounts on a new data directory

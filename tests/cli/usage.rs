@@ -66,11 +66,11 @@ fn servers_refuse_bad_flags_before_they_touch_anything() {
         ("node --node-id N1 --port 6001 --store paper", "paper"),
         (
             "node --node-id N1 --port 6001 --locking wait",
-            "--locking wait is not available yet; use --locking no-wait",
+            "--locking wait is not available yet",
         ),
         (
-            "node --node-id N1 --port 6001 --locking escrow",
-            "not available yet",
+            "node --node-id N1 --port 6001 --locking optimistic",
+            "no-wait, wait, escrow",
         ),
         (
             "node --node-id N1 --port 6001 --failpoint a=kill",

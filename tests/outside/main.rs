@@ -8,6 +8,7 @@
 mod doubles;
 mod files;
 mod identity;
+mod locking;
 mod money;
 mod overload;
 mod owners;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::effects::{Effects, Machine, Outgoing, TimerChange};
 use protocol::fold::{Fold, Seq};
 use protocol::id::{StoreId, TxnId};
-use protocol::ledger::HoldKind;
+use protocol::locking::Locking;
 use protocol::message::{FromNode, NodeAnswer, Vote};
 use protocol::participant::{
     NodeEntry, NodeKey, NodeRecord, NodeState, Participant, ParticipantConfig, ParticipantInput,
@@ -96,16 +96,16 @@ pub(super) struct Node {
 
 impl Node {
     fn new(choices: &mut Choices<'_>) -> Node {
-        let hold = if choices.flag() {
-            HoldKind::Escrow
+        let locking = if choices.flag() {
+            Locking::Escrow
         } else {
-            HoldKind::Exclusive
+            Locking::NoWait
         };
         let config = ParticipantConfig {
             node: "N1".parse().expect("a good name"),
             store: StoreId(0x11),
             store_kind: "memory".to_owned(),
-            hold,
+            locking,
             request_window: *choices.pick(&[1_000_000, 2, 1]),
         };
         // Some begin nearly full, with balances that somebody wrote by hand.

@@ -10,7 +10,7 @@ use engine::{Disk, Error, MemDisk, Opened, Owner};
 use protocol::effects::{Effects, Machine};
 use protocol::fold::Fold;
 use protocol::id::{AccountId, TxnId};
-use protocol::ledger::HoldKind;
+use protocol::locking::Locking;
 use protocol::message::ToNode;
 use protocol::participant::{
     NodeEntry, NodeState, Participant, ParticipantConfig, ParticipantInput, ParticipantTimer,
@@ -219,7 +219,7 @@ fn can_commit(state: NodeState, seen: &mut Seen) {
         node: "N1".parse().expect("a good name"),
         store: disk::STORE,
         store_kind: "json".to_owned(),
-        hold: HoldKind::Exclusive,
+        locking: Locking::NoWait,
         request_window: state.requests().window(),
     };
     let prepared: Vec<TxnId> = state.prepared().keys().copied().collect();

@@ -26,7 +26,7 @@ pub use state::{CoordinatorSeen, Finished, Forced, NodeEntry, NodeKey, NodeState
 use crate::effects::{Effects, Machine, Urgency};
 use crate::fold::{Fold, Seq};
 use crate::id::{CoordinatorId, NodeId, StoreId, TxnId};
-use crate::ledger::HoldKind;
+use crate::locking::Locking;
 use crate::message::{FromNode, NodeAnswer, NodeQuestion, ToNode};
 use crate::planted;
 use crate::reason::Reason;
@@ -46,8 +46,8 @@ pub struct ParticipantConfig {
     pub store: StoreId,
     /// The store's backend, for `status`.
     pub store_kind: String,
-    /// The kind of hold that new transactions get.
-    pub hold: HoldKind,
+    /// What happens when two transactions want the same account.
+    pub locking: Locking,
     /// How many finished requests to remember at the least.
     pub request_window: u64,
 }

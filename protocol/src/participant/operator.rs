@@ -8,7 +8,6 @@ use super::{NodeRecord, Participant, SessionId};
 use crate::effects::{Effects, Urgency};
 use crate::fold::Fold;
 use crate::id::{RequestId, TxnId};
-use crate::ledger::HoldKind;
 use crate::message::{NodeAnswer, NodeLine, NodeStatus, NodeView, OperatorWord, Reference, TxnState};
 use crate::planted;
 use crate::reason::one_line;
@@ -25,10 +24,7 @@ impl Participant {
         NodeStatus {
             store: self.config.store,
             kind: self.config.store_kind.clone(),
-            locking: match self.config.hold {
-                HoldKind::Exclusive => "no-wait".to_string(),
-                HoldKind::Escrow => "escrow".to_string(),
-            },
+            locking: self.config.locking.to_string(),
             sequence: self.state.seq(),
             accounts: count(self.state.ledger().len()),
             prepared: count(self.state.prepared().len()),

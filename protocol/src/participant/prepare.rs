@@ -60,7 +60,7 @@ impl Participant {
                     home,
                     ..
                 } = prepare;
-                let hold = self.config.hold;
+                let hold = self.config.locking.hold();
                 let record = NodeRecord::PrepareOk {
                     txn,
                     operations,
@@ -200,7 +200,7 @@ impl Participant {
         if !well_formed(&prepare.operations, one_phase) {
             return Err(Refused::AsBefore(Reason::Stale.into()));
         }
-        let hold = self.config.hold;
+        let hold = self.config.locking.hold();
         self.state
             .ledger()
             .check(&prepare.operations, prepare.opens, hold)

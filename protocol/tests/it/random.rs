@@ -8,8 +8,8 @@ use faults::fired;
 use protocol::coordinator::CoordinatorTimer;
 use protocol::effects::Machine;
 use protocol::id::{Place, RequestId};
-use protocol::ledger::HoldKind;
 use protocol::leg::{Leg, Order};
+use protocol::locking::Locking;
 use protocol::message::{Answer, Ask, AuditVerdict, Call, Outcome, ToNode};
 use protocol::money::Amount;
 use protocol::participant::ParticipantTimer;
@@ -107,13 +107,13 @@ fn place(node: usize, account: usize) -> Place {
 
 impl Run {
     fn new(seed: u64) -> Run {
-        let hold = if seed.is_multiple_of(3) {
-            HoldKind::Escrow
+        let locking = if seed.is_multiple_of(3) {
+            Locking::Escrow
         } else {
-            HoldKind::Exclusive
+            Locking::NoWait
         };
         let mut run = Run {
-            world: World::new(COORDINATORS, NODES, hold),
+            world: World::new(COORDINATORS, NODES, locking),
             choices: Choices::new(seed),
             requests: Vec::new(),
             calls: 0,

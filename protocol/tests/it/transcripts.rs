@@ -8,8 +8,8 @@ use faults::fired;
 use protocol::coordinator::CoordinatorTimer;
 use protocol::fold::Fold;
 use protocol::id::{Place, RequestId, StoreId, TxnId, TxnPoint};
-use protocol::ledger::HoldKind;
 use protocol::leg::{BodyDigest, Leg, Order};
+use protocol::locking::Locking;
 use protocol::message::{Ask, Call, Home, OperatorWord, Prepare, ToNode};
 use protocol::money::Amount;
 use protocol::participant::{ParticipantInput, ParticipantTimer};
@@ -40,7 +40,7 @@ fn order(legs: &str) -> Order {
 impl Story {
     pub(crate) fn new(coordinators: usize, nodes: usize) -> Story {
         let mut story = Story {
-            world: World::new(coordinators, nodes, HoldKind::Exclusive),
+            world: World::new(coordinators, nodes, Locking::NoWait),
             calls: 0,
         };
         for (n, account) in ["N1/A", "N2/B", "N3/C"].iter().enumerate().take(nodes) {

@@ -9,7 +9,7 @@ use protocol::coordinator::{
 use protocol::effects::{Effects, Level, Machine, Outgoing, TimerChange};
 use protocol::fold::{Fold, Seq};
 use protocol::id::{NodeId, StoreId};
-use protocol::ledger::HoldKind;
+use protocol::locking::Locking;
 use protocol::message::{Call, FromNode, Reply, ToNode};
 use protocol::participant::{
     Participant, ParticipantConfig, ParticipantInput, ParticipantTimer, REQUEST_WINDOW, SessionId,
@@ -145,7 +145,7 @@ pub(crate) struct World {
     pub(crate) coordinators: Vec<Process<Coordinator>>,
     pub(crate) nodes: Vec<Process<Participant>>,
     pub(crate) links: BTreeMap<(usize, usize), Link>,
-    pub(crate) hold: HoldKind,
+    pub(crate) locking: Locking,
     next_session: SessionId,
     incarnation: u64,
     /// Replies to clients that nobody has looked at: coordinator, client, reply.
@@ -171,12 +171,12 @@ pub(crate) fn coordinator_name(index: usize) -> String {
 
 impl World {
     /// Everyone started, everyone connected.
-    pub(crate) fn new(coordinators: usize, nodes: usize, hold: HoldKind) -> World {
+    pub(crate) fn new(coordinators: usize, nodes: usize, locking: Locking) -> World {
         let mut world = World {
             coordinators: (0..coordinators).map(|_| Process::new()).collect(),
             nodes: (0..nodes).map(|_| Process::new()).collect(),
             links: BTreeMap::new(),
-            hold,
+            locking,
             next_session: 1,
             incarnation: 1,
             replies: Vec::new(),
@@ -214,7 +214,7 @@ impl World {
             node: node_id(n),
             store: node_store(n),
             store_kind: "memory".to_owned(),
-            hold: self.hold,
+            locking: self.locking,
             request_window: REQUEST_WINDOW,
         };
         let state = self.nodes[n].recover();

@@ -126,7 +126,7 @@ impl Model {
             node: node_id(n),
             store: StoreId(0x100 + u64::try_from(n).expect("an index fits")),
             store_kind: "memory".to_owned(),
-            hold: self.scenario.hold,
+            locking: self.scenario.locking,
             request_window: REQUEST_WINDOW,
         };
         self.pools

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use protocol::id::RequestId;
-use protocol::ledger::HoldKind;
 use protocol::leg::{Leg, Order};
+use protocol::locking::Locking;
 use protocol::message::Ask;
 
 use crate::watch::Sight;
@@ -122,8 +122,8 @@ pub struct Scenario {
     pub coordinators: usize,
     /// The accounts of each node and what they hold.
     pub nodes: &'static [&'static [(&'static str, i64)]],
-    /// The kind of hold that transactions get.
-    pub hold: HoldKind,
+    /// What happens when two transactions want the same account.
+    pub locking: Locking,
     /// Which record numbers are told apart.
     pub numbers: Numbers,
     /// Who wants what, at once.
@@ -214,7 +214,7 @@ impl Scenario {
             about: "one transfer; everyone crashes, something is lost, something comes twice",
             coordinators: 1,
             nodes: &[&[("A", 100)], &[("B", 100)]],
-            hold: HoldKind::Exclusive,
+            locking: Locking::NoWait,
             numbers: Numbers::Durable,
             wishes: vec![once(submit(1, "N1/A:-30 N2/B:+30"))],
             budget: Budget {
@@ -315,7 +315,7 @@ impl Scenario {
         Scenario {
             name: "escrow",
             about: "two transfers that share an account and want more than it holds; any fault",
-            hold: HoldKind::Escrow,
+            locking: Locking::Escrow,
             wishes: vec![
                 once(submit(1, "N1/A:-60 N2/B:+60")),
                 once(submit(2, "N1/A:-50 N2/B:+50")),
