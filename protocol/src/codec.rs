@@ -54,16 +54,30 @@ pub fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
 /// # Errors
 /// If the bytes are not such a value, or more than one, or not the ones that [`encode`] gives for it.
 pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, BadBody> {
+    let mut rest = bytes;
+    let value = decode_next(&mut rest)?;
+    if rest.is_empty() {
+        Ok(value)
+    } else {
+        Err(BadBody(alloc::format!(
+            "{} bytes after the end of the value",
+            rest.len()
+        )))
+    }
+}
+
+/// Decodes the value that `bytes` begin with, and leaves what follows it in `bytes`.
+///
+/// # Errors
+/// If the bytes do not begin with such a value, or not with the bytes that [`encode`] gives for it.
+pub fn decode_next<T: Serialize + DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, BadBody> {
     match bincode::serde::decode_from_slice(bytes, config()) {
         // Only numbers can be written in more than one way, and each other way is longer.
-        Ok((value, consumed)) if consumed == bytes.len() && encoded_len(&value) == consumed => Ok(value),
-        Ok((_, consumed)) if consumed == bytes.len() => {
-            Err(BadBody("a number is longer than it must be".to_string()))
+        Ok((value, consumed)) if encoded_len(&value) == consumed => {
+            *bytes = &bytes[consumed..];
+            Ok(value)
         }
-        Ok((_, consumed)) => Err(BadBody(alloc::format!(
-            "{} bytes after the end of the value",
-            bytes.len() - consumed
-        ))),
+        Ok(_) => Err(BadBody("a number is longer than it must be".to_string())),
         Err(error) => Err(BadBody(error.to_string())),
     }
 }
@@ -104,6 +118,19 @@ mod tests {
             decode::<String>(&[251, 1, 0, b'a']).is_err(),
             "nor may a length be"
         );
+    }
+
+    #[test]
+    fn values_behind_each_other_come_out_one_by_one() {
+        let bytes = [encode(&7_u64), encode(&"word"), encode(&300_u64)].concat();
+        let mut rest = bytes.as_slice();
+        assert_eq!(decode_next::<u64>(&mut rest), Ok(7));
+        assert_eq!(decode_next::<String>(&mut rest).as_deref(), Ok("word"));
+        let torn = &mut &rest[..rest.len() - 1];
+        assert!(decode_next::<u64>(torn).is_err());
+        assert_eq!(torn.len(), rest.len() - 1, "what cannot be decoded stays");
+        assert_eq!(decode_next::<u64>(&mut rest), Ok(300));
+        assert!(rest.is_empty());
     }
 
     #[test]

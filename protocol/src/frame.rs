@@ -7,6 +7,10 @@
 //! └────────────────┴────────────────┴──────────────────────┘
 //! ```
 //!
+//! A body is one control frame (see [`hello`](crate::hello)), or one message, or several behind each other: a client
+//! packs a batch of calls into one frame, and a coordinator the replies of one turn. Each message counts by itself, as
+//! if it had a frame of its own; a frame only saves the cost of many.
+//!
 //! The length is checked before anything is allocated, the checksum before anything is decoded. A frame that fails
 //! either makes the stream meaningless, so its connection is closed.
 
@@ -57,15 +61,51 @@ impl core::error::Error for BadFrame {}
 /// # Panics
 /// If the body is empty or too long: senders bound what they say.
 pub fn write(body: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&header(body));
+    out.extend_from_slice(body);
+}
+
+fn header(body: &[u8]) -> [u8; HEADER_LEN] {
     assert!(
         (1..=BODY_LEN_MAX).contains(&body.len()),
         "a frame of {} bytes",
         body.len()
     );
     let len = u32::try_from(body.len()).expect("checked against the limit");
-    out.extend_from_slice(&len.to_le_bytes());
-    out.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
-    out.extend_from_slice(body);
+    let mut header = [0; HEADER_LEN];
+    header[..4].copy_from_slice(&len.to_le_bytes());
+    header[4..].copy_from_slice(&crc32fast::hash(body).to_le_bytes());
+    header
+}
+
+/// A frame that grows at the end of a buffer, to be filled by encoding straight into it.
+#[derive(Clone, Copy, Debug)]
+pub struct Growing {
+    /// Where in the buffer its header stands.
+    start: usize,
+}
+
+impl Growing {
+    /// Begins a frame. From now on, what is appended to `out` is its body.
+    pub fn begin(out: &mut Vec<u8>) -> Growing {
+        let start = out.len();
+        out.extend_from_slice(&[0; HEADER_LEN]);
+        Growing { start }
+    }
+
+    /// How long the body is by now.
+    pub fn body_len(&self, out: &[u8]) -> usize {
+        out.len() - self.start - HEADER_LEN
+    }
+
+    /// Completes the frame.
+    ///
+    /// # Panics
+    /// If the body is empty or too long: senders bound what they say.
+    pub fn seal(self, out: &mut [u8]) {
+        let (header, body) = out[self.start..].split_at_mut(HEADER_LEN);
+        header.copy_from_slice(&self::header(body));
+    }
 }
 
 /// Looks for one whole frame at the start of `bytes`. Returns its body; the frame is `HEADER_LEN + body.len()` long.
@@ -110,6 +150,19 @@ mod tests {
         }
         bytes.extend_from_slice(b"next");
         assert_eq!(read(&bytes), Ok(Some(&b"hello"[..])));
+    }
+
+    #[test]
+    fn a_frame_that_grew_has_the_bytes_of_one_that_was_written() {
+        let (mut grown, mut written) = (b"before".to_vec(), b"before".to_vec());
+        let frame = Growing::begin(&mut grown);
+        assert_eq!(frame.body_len(&grown), 0);
+        grown.extend_from_slice(b"one");
+        grown.extend_from_slice(b"two");
+        assert_eq!(frame.body_len(&grown), 6);
+        frame.seal(&mut grown);
+        write(b"onetwo", &mut written);
+        assert_eq!(grown, written);
     }
 
     #[test]

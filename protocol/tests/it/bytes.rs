@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use protocol::codec;
+use protocol::frame::{self, Growing};
 use protocol::id::{RequestId, StoreId, TxnId};
 use protocol::leg::{BodyDigest, Order};
 use protocol::message::{
@@ -145,6 +146,77 @@ fn messages_have_the_bytes_they_always_had() {
         },
     );
     compare("bytes_on_the_wire", &table);
+}
+
+/// A batch: its messages one behind the other in one frame.
+#[test]
+fn several_messages_in_a_frame_have_the_bytes_they_always_had() {
+    let transfer = |from: &str, to: &str| {
+        let amount = "10".parse().unwrap();
+        Order::transfer(from.parse().unwrap(), to.parse().unwrap(), amount).unwrap()
+    };
+    let calls = [
+        Call {
+            id: 250,
+            ask: Ask::Submit {
+                request: RequestId(u128::MAX),
+                repeated: false,
+                order: transfer("N1/A", "N2/B"),
+            },
+        },
+        Call {
+            id: 251,
+            ask: Ask::Submit {
+                request: RequestId(2),
+                repeated: true,
+                order: transfer("N3/C", "N1/A"),
+            },
+        },
+        Call {
+            id: 65_536,
+            ask: Ask::Status,
+        },
+    ];
+    let outcomes = [
+        Outcome::Committed {
+            txn: TxnId::new(StoreId(0x9f3c), 2, 300),
+        },
+        Outcome::Reused,
+        Outcome::Unknown {
+            why: "cannot reach N1".to_owned(),
+        },
+    ];
+    let replies: Vec<Reply> = (249_u64..)
+        .zip(outcomes)
+        .map(|(id, outcome)| Reply {
+            id,
+            answer: Answer::Outcome(outcome),
+        })
+        .collect();
+    let mut table = String::new();
+    frame_of(&mut table, &calls);
+    frame_of(&mut table, &replies);
+    compare("bytes_of_a_batch", &table);
+}
+
+fn frame_of<T>(table: &mut String, messages: &[T])
+where
+    T: Serialize + DeserializeOwned + PartialEq + std::fmt::Display + std::fmt::Debug,
+{
+    let mut bytes = Vec::new();
+    let frame = Growing::begin(&mut bytes);
+    for message in messages {
+        codec::encode_into(message, &mut bytes);
+        writeln!(table, "{message}").unwrap();
+    }
+    frame.seal(&mut bytes);
+    let mut rest = frame::read(&bytes).unwrap().unwrap();
+    for message in messages {
+        assert_eq!(codec::decode_next::<T>(&mut rest).as_ref(), Ok(message));
+    }
+    assert!(rest.is_empty());
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    writeln!(table, "    {hex}").unwrap();
 }
 
 #[test]
