@@ -278,10 +278,12 @@ impl Seen {
             return Ok(());
         }
         if self.clients.contains(socket) {
-            if let (true, Ok(Reply { answer, .. })) = (sent, codec::decode::<Reply>(body))
-                && matches!(answer, Answer::Outcome(Outcome::Committed { .. }))
-            {
-                return self.promise("outcome");
+            let mut rest = body;
+            while sent && !rest.is_empty() {
+                let reply: Reply = codec::decode_next(&mut rest).map_err(|bad| bad.to_string())?;
+                if matches!(reply.answer, Answer::Outcome(Outcome::Committed { .. })) {
+                    self.promise("outcome")?;
+                }
             }
             return Ok(());
         }

@@ -81,13 +81,13 @@ impl Service for CoordinatorService {
         }
     }
 
-    fn decode(&mut self, from: &Peer, body: &[u8]) -> Result<CoordinatorInput, BadBody> {
+    fn decode(&mut self, from: &Peer, body: &mut &[u8]) -> Result<CoordinatorInput, BadBody> {
         if let Some(node) = self.node(from) {
-            let message: FromNode = codec::decode(body)?;
+            let message: FromNode = codec::decode_next(body)?;
             return Ok(CoordinatorInput::Node(node, message));
         }
         let session = from.session.0;
-        let call: Call = codec::decode(body)?;
+        let call: Call = codec::decode_next(body)?;
         if let Ask::Arm {
             target: Target::Coordinator,
             failpoint: text,

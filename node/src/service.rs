@@ -43,9 +43,9 @@ impl Service for NodeService {
         Some(ParticipantInput::Disconnected { session })
     }
 
-    fn decode(&mut self, from: &Peer, body: &[u8]) -> Result<ParticipantInput, BadBody> {
+    fn decode(&mut self, from: &Peer, body: &mut &[u8]) -> Result<ParticipantInput, BadBody> {
         let session = from.session.0;
-        let message: ToNode = codec::decode(body)?;
+        let message: ToNode = codec::decode_next(body)?;
         if let ToNode::Ask {
             ask,
             question: NodeQuestion::Arm(text),

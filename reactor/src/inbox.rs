@@ -20,6 +20,8 @@ pub struct Inbox {
     buffer: Vec<u8>,
     /// Where the unhandled bytes are within `buffer`.
     filled: Range<usize>,
+    /// How many of them, from the first, are what was put back of a frame.
+    rest_len: usize,
 }
 
 impl Inbox {
@@ -69,7 +71,25 @@ impl Inbox {
         Ok(Some(body))
     }
 
-    /// The body that [`Inbox::next_frame`] found last.
+    /// Takes back the last `len` bytes of the body that was found last: messages that have to wait.
+    ///
+    /// # Panics
+    /// If there was no such body.
+    pub fn put_back(&mut self, len: usize) {
+        assert_eq!(self.rest_len, 0, "one body at a time");
+        self.filled.start = self.filled.start.checked_sub(len).expect("they lay before");
+        self.rest_len = len;
+    }
+
+    /// Takes what was put back, if anything was; says where it is.
+    pub fn rest(&mut self) -> Option<Range<usize>> {
+        let len = mem::take(&mut self.rest_len);
+        let start = self.filled.start;
+        self.filled.start += len;
+        (len > 0).then_some(start..start + len)
+    }
+
+    /// The body that [`Inbox::next_frame`] or [`Inbox::rest`] found last.
     pub fn body(&self, body: &Range<usize>) -> &[u8] {
         &self.buffer[body.clone()]
     }
@@ -82,6 +102,7 @@ impl Inbox {
     /// Drops everything.
     pub fn clear(&mut self) {
         self.filled = 0..0;
+        self.rest_len = 0;
     }
 
     /// Gives the buffer back unless it holds much of a frame.
@@ -140,6 +161,35 @@ mod tests {
         let bytes = framed(&bodies);
         for step in [1, 2, 7, 8, 9, 4096, 4097, 65_535, 65_536, 1_000_000] {
             assert_eq!(feed(&bytes, step), bodies, "pieces of {step} bytes");
+        }
+    }
+
+    #[test]
+    fn what_is_put_back_comes_out_again_whatever_is_read_meanwhile() {
+        for len in [2, 5_000, 300_000] {
+            let (mut inbox, mut spare) = (Inbox::default(), Vec::new());
+            let body: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
+            let mut feed = |inbox: &mut Inbox, mut bytes: &[u8]| {
+                while !bytes.is_empty() {
+                    let space = inbox.space(&mut spare);
+                    let taken = space.len().min(bytes.len());
+                    space[..taken].copy_from_slice(&bytes[..taken]);
+                    inbox.filled(taken);
+                    bytes = &bytes[taken..];
+                }
+                inbox.settle(&mut spare);
+            };
+            feed(&mut inbox, &framed(&[&body]));
+            let found = inbox.next_frame().unwrap().unwrap();
+            assert_eq!(inbox.body(&found), body);
+            inbox.put_back(len - 1);
+            assert!(!inbox.is_empty());
+            feed(&mut inbox, &framed(&[b"next", &vec![9; 70_000]]));
+            let rest = inbox.rest().unwrap();
+            assert_eq!(inbox.body(&rest), &body[1..], "{len} bytes");
+            assert_eq!(inbox.rest(), None);
+            let next = inbox.next_frame().unwrap().unwrap();
+            assert_eq!(inbox.body(&next), b"next");
         }
     }
 

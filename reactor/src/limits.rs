@@ -29,6 +29,8 @@ pub struct Limits {
     pub linger: Duration,
     /// Bytes read from one connection before the others get their turn.
     pub read_per_turn: usize,
+    /// Messages of one client that are handled before the others get their turn: each may have a long answer.
+    pub messages_per_turn: usize,
     /// Open transactions at which reading from clients stops; it resumes below three quarters.
     pub open: usize,
 }
@@ -48,6 +50,7 @@ impl Default for Limits {
             accept_retry: Duration::from_millis(100),
             linger: Duration::from_secs(1),
             read_per_turn: 256 * 1024,
+            messages_per_turn: 16_384,
             open: 16_384,
         }
     }

@@ -43,7 +43,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 pub(crate) enum Happening {
     /// A peer's hello was accepted.
     Opened(Peer),
-    /// A message came; see [`Net::message`].
+    /// One message or more came in one frame; see [`Net::message`].
     Message,
     /// An open connection is gone.
     Closed(Peer),
@@ -65,8 +65,17 @@ struct Visit {
     connection: Connection,
     /// Bytes it may still read before others get their turn.
     budget: usize,
-    /// The message handed out last.
+    /// Messages it may still bring before others get their turn.
+    messages: usize,
+    /// The messages handed out last that were not handled yet.
     body: Range<usize>,
+}
+
+impl Visit {
+    /// Peers are always heard out: what they may have open is bounded already.
+    fn is_over(&self) -> bool {
+        self.messages == 0 && self.connection.is_client()
+    }
 }
 
 /// How a visit goes on.
@@ -427,7 +436,7 @@ impl Net {
         }
     }
 
-    /// The message that [`Net::advance`] returned last, and who sent it.
+    /// What is left of the messages that [`Net::advance`] announced last, one behind the other, and who sent them.
     pub(crate) fn message(&self) -> (&Peer, &[u8]) {
         let visit = self.visit.as_ref().expect("a message was just handed out");
         let peer = visit
@@ -435,6 +444,24 @@ impl Net {
             .peer()
             .expect("messages come over open connections");
         (peer, visit.connection.inbox.body(&visit.body))
+    }
+
+    /// The first `len` bytes of [`Net::message`] were a message, and it is handled.
+    pub(crate) fn handled(&mut self, len: usize) {
+        let visit = self.visit.as_mut().expect("a message was just handed out");
+        visit.body.start += len;
+        visit.messages = visit.messages.saturating_sub(1);
+    }
+
+    /// Whether the client whose messages are being handled has had its turn.
+    pub(crate) fn had_its_turn(&self) -> bool {
+        self.visit.as_ref().is_some_and(Visit::is_over)
+    }
+
+    /// Keeps what is left of [`Net::message`] for later.
+    pub(crate) fn put_back(&mut self) {
+        let visit = self.visit.as_mut().expect("a message was just handed out");
+        visit.connection.inbox.put_back(visit.body.len());
     }
 
     /// Ends the connection that [`Net::message`] belongs to, and says why.
@@ -452,6 +479,7 @@ impl Net {
                 return Some(Visit {
                     connection,
                     budget: self.limits.read_per_turn,
+                    messages: self.limits.messages_per_turn,
                     body: 0..0,
                 });
             }
@@ -474,6 +502,9 @@ impl Net {
 
     /// Handles what a connection sent until something is to be told or nothing is left.
     fn step(&mut self, visit: &mut Visit, paused: bool) -> Step {
+        if visit.is_over() {
+            return Step::Yield;
+        }
         let connection = &mut visit.connection;
         loop {
             let full = connection.outbox.len() > self.limits.client_queue_len;
@@ -482,6 +513,9 @@ impl Net {
             }
             if matches!(connection.phase, Phase::Closing) {
                 connection.inbox.clear();
+            }
+            if let Some(rest) = connection.inbox.rest() {
+                return Step::Message(rest);
             }
             match connection.inbox.next_frame() {
                 Ok(Some(body)) => {
@@ -640,8 +674,12 @@ impl Net {
         if connection.peer().is_none() {
             return false;
         }
-        connection.outbox.push(body);
-        self.counters.frames_out += 1;
+        if connection.is_client() {
+            self.counters.frames_out += u64::from(connection.outbox.join(body));
+        } else {
+            connection.outbox.push(body);
+            self.counters.frames_out += 1;
+        }
         if !connection.dirty {
             connection.dirty = true;
             self.dirty.push(session);

@@ -206,19 +206,34 @@ impl<S: Service> Loop<'_, S> {
         }
     }
 
+    /// Steps through the messages of one frame. A client's have to wait when there is no more room, however many its
+    /// frame holds.
     fn on_message(&mut self) -> Result<(), Error> {
-        let (peer, body) = self.net.message();
-        match self.service.decode(peer, body) {
-            Ok(input) => {
-                let lost = failpoint::hit_with(|| format!("received.{}", self.service.kind(&input)));
-                if lost.is_some() {
+        loop {
+            let (peer, body) = self.net.message();
+            if body.is_empty() {
+                return Ok(());
+            }
+            if peer.is_client() && (self.paused || self.net.had_its_turn()) {
+                self.net.put_back();
+                return Ok(());
+            }
+            let mut rest = body;
+            match self.service.decode(peer, &mut rest) {
+                Ok(input) => {
+                    let len = body.len() - rest.len();
+                    assert!(len > 0, "a message has bytes");
+                    self.net.handled(len);
+                    let lost = failpoint::hit_with(|| format!("received.{}", self.service.kind(&input)));
+                    if lost.is_none() {
+                        self.step(Some(input))?;
+                        self.balance();
+                    }
+                }
+                Err(bad) => {
+                    self.net.refuse_message(Refused(bad.to_string()));
                     return Ok(());
                 }
-                self.step(Some(input))
-            }
-            Err(bad) => {
-                self.net.refuse_message(Refused(bad.to_string()));
-                Ok(())
             }
         }
     }

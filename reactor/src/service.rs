@@ -34,11 +34,11 @@ pub trait Service {
     /// An open connection is gone, for whatever reason. Called once for every [`Service::opened`].
     fn closed(&mut self, peer: &Peer) -> Option<Input<Self>>;
 
-    /// Decodes a message.
+    /// Decodes the message that `body` begins with, and leaves what follows it in `body`.
     ///
     /// # Errors
-    /// If the body isn't one that `from` may send. Its connection is closed.
-    fn decode(&mut self, from: &Peer, body: &[u8]) -> Result<Input<Self>, BadBody>;
+    /// If it isn't one that `from` may send. Its connection is closed; messages before it in the same frame count.
+    fn decode(&mut self, from: &Peer, body: &mut &[u8]) -> Result<Input<Self>, BadBody>;
 
     /// The first word of the received message's notation, such as `prepare`. Asked only while failpoints are on.
     fn kind(&self, input: &Input<Self>) -> String;

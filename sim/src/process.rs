@@ -189,7 +189,7 @@ impl<R: Role> Process<R> {
             }
             Item::Closed(conn) => life.role.closed(conn),
             Item::Frame(conn, arrived) => {
-                let body = match frame::read(&arrived.bytes) {
+                let mut rest = match frame::read(&arrived.bytes) {
                     Ok(Some(body)) => body,
                     Ok(None) | Err(_) => {
                         // Damaged on the way: the connection is of no more use.
@@ -198,19 +198,20 @@ impl<R: Role> Process<R> {
                     }
                 };
                 assert!(!arrived.damaged, "a damaged frame reads as if it were whole");
-                match life.role.decode(conn, body) {
-                    Ok(input) => {
-                        if let Some(text) = arrived.text {
-                            let (from, to) = (arrived.from, self.body.who);
-                            stage.trace.tell(stage.now, Event::Message { from, to, text });
+                if let Some(text) = arrived.text {
+                    let (from, to) = (arrived.from, self.body.who);
+                    stage.trace.tell(stage.now, Event::Message { from, to, text });
+                }
+                while !rest.is_empty() {
+                    match self.living().role.decode(conn, &mut rest) {
+                        Ok(input) => self.step(input, stage)?,
+                        Err(_) => {
+                            turned.hangups.push(conn);
+                            break;
                         }
-                        Some(input)
-                    }
-                    Err(_) => {
-                        turned.hangups.push(conn);
-                        return Ok(());
                     }
                 }
+                return Ok(());
             }
         };
         match input {

@@ -85,7 +85,7 @@ pub(crate) trait Role: Sized {
     fn hello(&self) -> Hello;
     fn opened(&mut self, conn: ConnId, peer: &Hello) -> Option<<Self::Machine as Machine>::Input>;
     fn closed(&mut self, conn: ConnId) -> Option<<Self::Machine as Machine>::Input>;
-    fn decode(&self, conn: ConnId, body: &[u8]) -> Result<<Self::Machine as Machine>::Input, BadBody>;
+    fn decode(&self, conn: ConnId, body: &mut &[u8]) -> Result<<Self::Machine as Machine>::Input, BadBody>;
     fn route(&self, to: &<Self::Machine as Machine>::To) -> Option<ConnId>;
     fn encode(message: &<Self::Machine as Machine>::Message) -> Vec<u8>;
     fn kind(message: &<Self::Machine as Machine>::Message) -> Kind;
@@ -213,8 +213,8 @@ impl Role for NodeRole {
             .then_some(ParticipantInput::Disconnected { session: conn.0 })
     }
 
-    fn decode(&self, conn: ConnId, body: &[u8]) -> Result<ParticipantInput, BadBody> {
-        let message: ToNode = codec::decode(body)?;
+    fn decode(&self, conn: ConnId, body: &mut &[u8]) -> Result<ParticipantInput, BadBody> {
+        let message: ToNode = codec::decode_next(body)?;
         Ok(ParticipantInput::Message {
             session: conn.0,
             message,
@@ -364,12 +364,12 @@ impl Role for CoordinatorRole {
         Some(CoordinatorInput::Disconnected(node))
     }
 
-    fn decode(&self, conn: ConnId, body: &[u8]) -> Result<CoordinatorInput, BadBody> {
+    fn decode(&self, conn: ConnId, body: &mut &[u8]) -> Result<CoordinatorInput, BadBody> {
         if let Some(node) = self.node(conn) {
-            let message: FromNode = codec::decode(body)?;
+            let message: FromNode = codec::decode_next(body)?;
             return Ok(CoordinatorInput::Node(node, message));
         }
-        let call: Call = codec::decode(body)?;
+        let call: Call = codec::decode_next(body)?;
         Ok(CoordinatorInput::Client(conn.0, call))
     }
 

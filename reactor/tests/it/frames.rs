@@ -179,7 +179,7 @@ fn empty_long_and_garbage_frames_close_the_connection_and_are_counted() {
 #[test]
 fn a_body_that_does_not_decode_is_refused_and_counted() {
     let server = server();
-    let trailing = [protocol::codec::encode(&"echo".to_owned()), vec![0]].concat();
+    let trailing = [protocol::codec::encode(&"echo".to_owned()), vec![9]].concat();
     for body in [&trailing[..], b"\x20short", b"\xff2PNC\x07"] {
         let mut wire = Wire::client(server.address());
         wire.raw(&framed(body));

@@ -242,8 +242,8 @@ impl Service for ToyService {
         self.0.links.lock().unwrap().remove(&peer.hello.to_string());
         Some(Input::Gone)
     }
-    fn decode(&mut self, from: &Peer, body: &[u8]) -> Result<Input, BadBody> {
-        codec::decode(body).map(|text| Input::Said(from.session, text))
+    fn decode(&mut self, from: &Peer, body: &mut &[u8]) -> Result<Input, BadBody> {
+        codec::decode_next(body).map(|text| Input::Said(from.session, text))
     }
     fn kind(&self, input: &Input) -> String {
         match input {

@@ -25,6 +25,8 @@ pub(crate) enum Came {
 pub(crate) struct Wire {
     pub(crate) stream: TcpStream,
     received: Vec<u8>,
+    /// Messages of the last frame that were not asked for yet.
+    rest: Vec<u8>,
 }
 
 impl Wire {
@@ -39,6 +41,7 @@ impl Wire {
         Wire {
             stream,
             received: Vec::new(),
+            rest: Vec::new(),
         }
     }
 
@@ -72,17 +75,25 @@ impl Wire {
         self.text()
     }
 
-    /// The next frame, or the end of the stream.
+    /// The next message or control frame, or the end of the stream.
     pub(crate) fn next(&mut self) -> Came {
         loop {
+            let mut rest = self.rest.as_slice();
+            if let Ok(text) = codec::decode_next(&mut rest) {
+                self.rest = rest.to_vec();
+                return Came::Text(text);
+            }
             if let Some(body) = frame::read(&self.received).unwrap() {
                 let body = body.to_vec();
                 self.received.drain(..frame::HEADER_LEN + body.len());
-                return if Control::is_control(&body) {
-                    Came::Control(Control::decode(&body, &Hello::client(toy::cluster())).unwrap())
-                } else {
-                    codec::decode(&body).map_or(Came::Body(body), Came::Text)
-                };
+                if Control::is_control(&body) {
+                    return Came::Control(Control::decode(&body, &Hello::client(toy::cluster())).unwrap());
+                }
+                if codec::decode_next::<String>(&mut body.as_slice()).is_err() {
+                    return Came::Body(body);
+                }
+                self.rest = body;
+                continue;
             }
             let mut chunk = [0; 65_536];
             match self.stream.read(&mut chunk) {
