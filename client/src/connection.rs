@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use protocol::codec;
-use protocol::frame;
+use protocol::frame::{self, BODY_LEN_MAX, Growing};
 use protocol::hello::{Control, Hello, Refused, Role};
-use protocol::message::{Ask, Call, Reply};
+use protocol::message::{Ask, Reply};
 
 const BUFFER_LEN: usize = 64 * 1024;
 
@@ -30,7 +30,11 @@ pub(crate) struct Connection {
     input: Vec<u8>,
     used: usize,
     filled: usize,
+    /// Where in the input the replies of the last frame are that were not handed out yet.
+    replies: Range<usize>,
     output: Vec<u8>,
+    /// The last frame of the output, while more calls may join it.
+    open: Option<Growing>,
 }
 
 impl Connection {
@@ -44,7 +48,9 @@ impl Connection {
             input: vec![0; BUFFER_LEN],
             used: 0,
             filled: 0,
+            replies: 0..0,
             output: Vec::new(),
+            open: None,
         };
         frame::write(&Control::Hello(hello.clone()).encode(), &mut connection.output);
         connection.flush(until)?;
@@ -52,9 +58,18 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Queues a call. [`Connection::flush`] sends what is queued.
-    pub(crate) fn queue(&mut self, id: u64, ask: Ask) {
-        frame::write(&codec::encode(&Call { id, ask }), &mut self.output);
+    /// Queues a call, in the same frame as those queued before it. [`Connection::flush`] sends what is queued.
+    pub(crate) fn queue(&mut self, id: u64, ask: &Ask) {
+        let open = *self.open.get_or_insert_with(|| Growing::begin(&mut self.output));
+        let start = self.output.len();
+        // The bytes of a `Call`, whose ask need not be ours.
+        codec::encode_into(&(id, ask), &mut self.output);
+        if open.body_len(&self.output) > BODY_LEN_MAX {
+            let too_much = self.output.split_off(start);
+            open.seal(&mut self.output);
+            self.open = Some(Growing::begin(&mut self.output));
+            self.output.extend_from_slice(&too_much);
+        }
     }
 
     /// How many bytes are queued.
@@ -66,6 +81,9 @@ impl Connection {
     pub(crate) fn flush(&mut self, until: Instant) -> Result<(), Fault> {
         if self.output.is_empty() {
             return Ok(());
+        }
+        if let Some(open) = self.open.take() {
+            open.seal(&mut self.output);
         }
         let left = time_left(until).unwrap_or(Duration::from_millis(1));
         self.stream.set_write_timeout(Some(left)).map_err(lost)?;
@@ -81,17 +99,31 @@ impl Connection {
     /// The next reply.
     pub(crate) fn receive(&mut self, until: Instant) -> Result<Reply, Fault> {
         loop {
-            let body = self.frame(until)?;
-            let body = &self.input[body];
-            if !Control::is_control(body) {
-                return codec::decode(body).map_err(|error| Fault::Lost(format!("bad reply: {error}")));
+            if let Some(reply) = self.received()? {
+                return Ok(reply);
             }
-            match Control::decode(body, &self.hello) {
-                Ok(Control::Ping) => {}
-                Ok(Control::Hello(_)) => return Err(Fault::Lost("it says hello twice".to_owned())),
-                Ok(Control::Refused(Refused(why))) => return Err(Fault::Lost(why)),
-                Err(bad) => return Err(Fault::Lost(bad.to_string())),
+            self.fill(until)?;
+        }
+    }
+
+    /// The next reply, if it is here already.
+    pub(crate) fn received(&mut self) -> Result<Option<Reply>, Fault> {
+        while self.replies.is_empty() {
+            let Some(body) = self.next_frame()? else {
+                return Ok(None);
+            };
+            if Control::is_control(&self.input[body.clone()]) {
+                self.mind(body)?;
+            } else {
+                self.replies = body;
             }
+        }
+        let mut rest = &self.input[self.replies.clone()];
+        let reply = codec::decode_next(&mut rest);
+        self.replies.start = self.replies.end - rest.len();
+        match reply {
+            Ok(reply) => Ok(Some(reply)),
+            Err(bad) => Err(Fault::Lost(format!("bad reply: {bad}"))),
         }
     }
 
@@ -135,21 +167,38 @@ impl Connection {
         })
     }
 
+    /// Heeds a control frame among the replies.
+    fn mind(&self, body: Range<usize>) -> Result<(), Fault> {
+        match Control::decode(&self.input[body], &self.hello) {
+            Ok(Control::Ping) => Ok(()),
+            Ok(Control::Hello(_)) => Err(Fault::Lost("it says hello twice".to_owned())),
+            Ok(Control::Refused(Refused(why))) => Err(Fault::Lost(why)),
+            Err(bad) => Err(Fault::Lost(bad.to_string())),
+        }
+    }
+
     /// Where in the input the body of the next frame is.
     fn frame(&mut self, until: Instant) -> Result<Range<usize>, Fault> {
         loop {
-            let body = frame::read(&self.input[self.used..self.filled]);
-            let body = body.map_err(|bad| Fault::Lost(format!("it does not speak our protocol: {bad}")))?;
-            if let Some(body) = body {
-                let start = self.used + frame::HEADER_LEN;
-                self.used = start + body.len();
-                return Ok(start..self.used);
+            if let Some(body) = self.next_frame()? {
+                return Ok(body);
             }
             self.fill(until)?;
         }
     }
 
-    /// Reads once, at least one byte.
+    /// The same, if all of it is here already.
+    fn next_frame(&mut self) -> Result<Option<Range<usize>>, Fault> {
+        let body = frame::read(&self.input[self.used..self.filled]);
+        let body = body.map_err(|bad| Fault::Lost(format!("it does not speak our protocol: {bad}")))?;
+        Ok(body.map(|body| {
+            let start = self.used + frame::HEADER_LEN;
+            self.used = start + body.len();
+            start..self.used
+        }))
+    }
+
+    /// Reads once, at least one byte. All that came before has been handed out, but for a part of a frame.
     fn fill(&mut self, until: Instant) -> Result<(), Fault> {
         if self.used == self.filled {
             (self.used, self.filled) = (0, 0);

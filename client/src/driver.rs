@@ -98,7 +98,7 @@ impl Driver {
             .open
             .as_mut()
             .expect("the machine sends where it is connected");
-        connection.queue(self.last_call, ask);
+        connection.queue(self.last_call, &ask);
         match connection.flush(clock.next()) {
             Ok(()) => Ok(self.last_call),
             Err(fault) => {

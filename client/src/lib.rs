@@ -2,7 +2,8 @@
 //!
 //! A [`Client`] keeps one connection and asks one thing at a time. It decides nothing itself: whom to ask, when to ask
 //! again and what is known in the end is the work of [`protocol::request`]; this crate gives it sockets and a clock.
-//! A [`Pipeline`] keeps many requests in flight on one connection and leaves retries to its user.
+//! A [`Pipeline`] keeps many requests in flight on one connection, one by one or in batches, and leaves retries to its
+//! user.
 //!
 //! ```no_run
 //! use client::{Client, ClientConfig, Order, Outcome};
@@ -34,7 +35,7 @@ mod pipeline;
 pub use client::{Client, Submission};
 pub use config::{ClientConfig, fresh_request_id};
 pub use error::Error;
-pub use pipeline::Pipeline;
+pub use pipeline::{BATCH_MAX, Pipeline};
 pub use protocol::id::{AccountId, ClusterName, NodeId, Place, RequestId, TxnId};
 pub use protocol::leg::{Leg, Order};
 pub use protocol::message::{

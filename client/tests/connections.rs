@@ -7,7 +7,9 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use client::{Answer, Ask, BalanceAnswer, Client, ClientConfig, Error, Order, Outcome, Pipeline};
+use client::{
+    Answer, Ask, BATCH_MAX, BalanceAnswer, Client, ClientConfig, Error, Order, Outcome, Pipeline, RequestId,
+};
 use faults::fired;
 use protocol::codec;
 use protocol::frame;
@@ -37,8 +39,7 @@ impl Coordinator {
                 let hello = Hello::coordinator("local".parse().unwrap(), StoreId(0xc));
                 write_body(&mut stream, &Control::Hello(hello).encode());
                 read_body(&mut stream);
-                let calls = (0..calls).map(|_| codec::decode(&read_body(&mut stream)).unwrap());
-                let calls = calls.collect();
+                let calls = read_calls(&mut stream, calls);
                 serve(&mut stream, calls);
             }
         });
@@ -82,6 +83,20 @@ fn read_body(stream: &mut TcpStream) -> Vec<u8> {
     bytes.resize(frame::HEADER_LEN + usize::try_from(len).unwrap(), 0);
     stream.read_exact(&mut bytes[frame::HEADER_LEN..]).unwrap();
     frame::read(&bytes).unwrap().unwrap().to_vec()
+}
+
+/// Reads frames until there are that many calls; the last one ends with its frame.
+fn read_calls(stream: &mut TcpStream, count: usize) -> Vec<Call> {
+    let mut calls = Vec::new();
+    while calls.len() < count {
+        let body = read_body(stream);
+        let mut rest = body.as_slice();
+        while !rest.is_empty() {
+            calls.push(codec::decode_next(&mut rest).unwrap());
+        }
+    }
+    assert_eq!(calls.len(), count);
+    calls
 }
 
 fn reply(stream: &mut TcpStream, id: u64, answer: Answer) {
@@ -236,6 +251,88 @@ fn a_pipeline_keeps_many_calls_in_flight_and_tells_their_replies_apart() {
     coordinator.join();
     let error = pipeline.receive(PATIENCE).unwrap_err();
     assert!(matches!(error, Error::NoAnswer(_)), "{error:?}");
+}
+
+fn submit(request: u128, account: &str) -> Ask {
+    let order = Order::transfer(
+        format!("N1/{account}").parse().unwrap(),
+        format!("N2/{account}").parse().unwrap(),
+        "10".parse().unwrap(),
+    );
+    Ask::Submit {
+        request: RequestId(request),
+        repeated: false,
+        order: order.unwrap(),
+    }
+}
+
+#[test]
+fn a_batch_leaves_in_one_frame_and_its_replies_come_back_in_as_many_as_the_coordinator_likes() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let coordinator = Coordinator::start(vec![0], move |stream, _| {
+        let body = read_body(stream);
+        let (mut rest, mut calls) = (body.as_slice(), Vec::new());
+        while !rest.is_empty() {
+            calls.push(codec::decode_next::<Call>(&mut rest).unwrap());
+        }
+        for part in calls.chunks(3_000) {
+            let mut body = Vec::new();
+            for call in part {
+                let (id, answer) = (call.id, Answer::Done(call.id.to_string()));
+                codec::encode_into(&Reply { id, answer }, &mut body);
+            }
+            write_body(stream, &body);
+        }
+        tell.send(calls).unwrap();
+    });
+    let batch: Vec<Ask> = (0..BATCH_MAX as u128).map(|n| submit(n, "A")).collect();
+    let mut pipeline = Pipeline::connect(&coordinator.config()).unwrap();
+    let numbers = pipeline.send_batch(&batch).unwrap();
+    assert_eq!(pipeline.in_flight(), BATCH_MAX);
+    for number in numbers {
+        let received = pipeline.receive(PATIENCE).unwrap().unwrap();
+        assert_eq!(received, (number, Answer::Done(number.to_string())));
+    }
+    assert_eq!(pipeline.in_flight(), 0);
+    let asks: Vec<Ask> = told.recv().unwrap().into_iter().map(|call| call.ask).collect();
+    assert_eq!(asks, batch);
+    coordinator.join();
+}
+
+#[test]
+fn a_batch_too_long_for_a_frame_leaves_in_several() {
+    let long = "A".repeat(64);
+    let batch: Vec<Ask> = (0..BATCH_MAX as u128)
+        .map(|n| submit(u128::MAX - n, &long))
+        .collect();
+    let coordinator = Coordinator::start(vec![BATCH_MAX], |stream, calls| {
+        let last = calls.last().unwrap();
+        reply(stream, last.id, Answer::Done(last.ask.to_string()));
+    });
+    let mut pipeline = Pipeline::connect(&coordinator.config()).unwrap();
+    let numbers = pipeline.send_batch(&batch).unwrap();
+    let (number, answer) = pipeline.receive(PATIENCE).unwrap().unwrap();
+    assert_eq!(number, numbers.end - 1);
+    assert_eq!(answer, Answer::Done(batch.last().unwrap().to_string()));
+    coordinator.join();
+}
+
+#[test]
+fn a_request_that_stands_in_a_batch_twice_is_marked_as_repeated_the_second_time() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let coordinator = Coordinator::start(vec![4], move |_, calls| {
+        let marks = calls
+            .iter()
+            .map(|call| matches!(call.ask, Ask::Submit { repeated: true, .. }));
+        tell.send(marks.collect::<Vec<bool>>()).unwrap();
+    });
+    fired("I8");
+    let mut pipeline = Pipeline::connect(&coordinator.config()).unwrap();
+    let batch = [submit(1, "A"), submit(2, "A"), submit(1, "A"), submit(1, "B")];
+    pipeline.send_batch(&batch).unwrap();
+    pipeline.flush().unwrap();
+    assert_eq!(told.recv().unwrap(), [false, false, true, true]);
+    coordinator.join();
 }
 
 #[test]
