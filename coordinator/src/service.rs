@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use engine::failpoint;
+use engine::{Stats, failpoint};
 use protocol::codec::{self, BadBody};
 use protocol::coordinator::{
     ClientRef, Coordinator, CoordinatorInput, CoordinatorMessage, CoordinatorTimer, CoordinatorTo,
 };
 use protocol::id::NodeId;
-use protocol::message::{Ask, Call, FromNode, Target};
-use reactor::{Peer, Service, Session};
+use protocol::message::{Answer, Ask, Call, FromNode, Reply, Target, Work};
+use reactor::{Counters, Peer, Service, Session};
 
 /// How often unanswered messages are sent again and marks are raised.
 const TICK: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ pub(crate) struct CoordinatorService {
     prepare_timeout: Duration,
     links: BTreeMap<NodeId, Session>,
     clients: BTreeSet<u64>,
+    /// What the store had done at the end of the last turn.
+    work: Work,
 }
 
 impl CoordinatorService {
@@ -38,12 +40,26 @@ impl CoordinatorService {
             prepare_timeout: Duration::from_millis(u64::from(prepare_timeout_ms)),
             links: BTreeMap::new(),
             clients: BTreeSet::new(),
+            work: Work::default(),
         }
     }
 
     /// The node behind a connection, or `None` for a client.
     fn node(&self, peer: &Peer) -> Option<NodeId> {
         peer.link.map(|link| self.nodes[link])
+    }
+
+    /// The reply with what only the driver knows, if there is such a part in it.
+    fn filled_in(&self, reply: &Reply) -> Option<Reply> {
+        let Answer::Status(status) = &reply.answer else {
+            return None;
+        };
+        let mut status = status.clone();
+        status.coordinator.work = self.work;
+        Some(Reply {
+            id: reply.id,
+            answer: Answer::Status(status),
+        })
     }
 }
 
@@ -128,7 +144,10 @@ impl Service for CoordinatorService {
     fn encode(&self, message: &CoordinatorMessage, body: &mut Vec<u8>) {
         match message {
             CoordinatorMessage::Node(message) => codec::encode_into(message, body),
-            CoordinatorMessage::Client(reply) => codec::encode_into(reply, body),
+            CoordinatorMessage::Client(reply) => match self.filled_in(reply) {
+                Some(filled) => codec::encode_into(&filled, body),
+                None => codec::encode_into(reply, body),
+            },
         }
     }
 
@@ -152,5 +171,9 @@ impl Service for CoordinatorService {
 
     fn load(&self, machine: &Coordinator) -> usize {
         machine.load()
+    }
+
+    fn watch(&mut self, _: &Counters, stats: Stats) {
+        self.work = stats.into();
     }
 }

@@ -2,6 +2,7 @@
 
 use protocol::fold::{Fold, Seq};
 use protocol::id::StoreId;
+use protocol::message::Work;
 
 use crate::Error;
 
@@ -75,4 +76,21 @@ pub struct Stats {
     pub bytes: u64,
     /// Checkpoints finished.
     pub checkpoints: u64,
+}
+
+impl From<Stats> for Work {
+    fn from(stats: Stats) -> Work {
+        let Stats {
+            records,
+            syncs,
+            bytes,
+            checkpoints,
+        } = stats;
+        Work {
+            records,
+            syncs,
+            bytes,
+            checkpoints,
+        }
+    }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use engine::failpoint;
+use engine::{Stats, failpoint};
 use protocol::codec::{self, BadBody};
-use protocol::message::{FromNode, NodeQuestion, ToNode};
+use protocol::message::{FromNode, NodeAnswer, NodeQuestion, ToNode, Work};
 use protocol::participant::{Participant, ParticipantInput, ParticipantTimer, SessionId};
-use reactor::{Peer, Service, Session};
+use reactor::{Counters, Peer, Service, Session};
 
 /// How often in-doubt transactions are asked about.
 const TICK: Duration = Duration::from_secs(1);
@@ -18,7 +18,27 @@ const THAW: Duration = Duration::from_secs(1);
 /// Translates between the loop and the machine.
 #[derive(Debug, Default)]
 pub(crate) struct NodeService {
+    /// What the store had done at the end of the last turn.
+    work: Work,
     open: BTreeSet<SessionId>,
+}
+
+impl NodeService {
+    /// The message with what only the driver knows, if there is such a part in it.
+    fn filled_in(&self, message: &FromNode) -> Option<FromNode> {
+        let FromNode::Answer { ask, answer } = message else {
+            return None;
+        };
+        let NodeAnswer::Status(status) = &**answer else {
+            return None;
+        };
+        let mut status = status.clone();
+        status.work = self.work;
+        Some(FromNode::Answer {
+            ask: *ask,
+            answer: Box::new(NodeAnswer::Status(status)),
+        })
+    }
 }
 
 impl Service for NodeService {
@@ -78,7 +98,10 @@ impl Service for NodeService {
     }
 
     fn encode(&self, message: &FromNode, body: &mut Vec<u8>) {
-        codec::encode_into(message, body);
+        match self.filled_in(message) {
+            Some(filled) => codec::encode_into(&filled, body),
+            None => codec::encode_into(message, body),
+        }
     }
 
     fn duration(&self, timer: &ParticipantTimer) -> Duration {
@@ -99,5 +122,9 @@ impl Service for NodeService {
 
     fn load(&self, machine: &Participant) -> usize {
         machine.load()
+    }
+
+    fn watch(&mut self, _: &Counters, stats: Stats) {
+        self.work = stats.into();
     }
 }

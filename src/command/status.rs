@@ -1,7 +1,7 @@
 //! `status`: every coordinator that was named, and its nodes as it sees them.
 
 use client::{Client, ClientConfig, ClusterStatus};
-use protocol::message::{LinkState, NodeStatus};
+use protocol::message::{LinkState, NodeStatus, Work};
 use serde::Serialize;
 
 use super::table::Table;
@@ -23,6 +23,7 @@ struct CoordinatorLine {
     sequence: Option<u64>,
     open: Option<u64>,
     unacknowledged: Option<u64>,
+    work: Option<Work>,
     nodes: Vec<NodeLine>,
     message: Option<String>,
 }
@@ -43,6 +44,7 @@ struct NodeLine {
     request_window: Option<u64>,
     request_horizon: Option<u64>,
     has_room: Option<bool>,
+    work: Option<Work>,
     message: Option<String>,
 }
 
@@ -92,6 +94,7 @@ fn down(address: &str, message: String) -> CoordinatorLine {
         sequence: None,
         open: None,
         unacknowledged: None,
+        work: None,
         nodes: Vec::new(),
         message: Some(message),
     }
@@ -108,6 +111,7 @@ fn print(output: Output, address: &str, status: &ClusterStatus) -> bool {
         sequence: Some(coordinator.sequence),
         open: Some(coordinator.open),
         unacknowledged: Some(coordinator.unacknowledged),
+        work: Some(coordinator.work),
         nodes: status.nodes.iter().map(NodeLine::new).collect(),
         message: None,
     };
@@ -162,6 +166,7 @@ impl NodeLine {
             request_window: Some(status.request_window),
             request_horizon: Some(status.request_horizon),
             has_room: Some(status.has_room),
+            work: Some(status.work),
             message: (!status.has_room).then(|| full.to_owned()),
         }
     }
@@ -180,6 +185,7 @@ impl NodeLine {
             request_window: None,
             request_horizon: None,
             has_room: None,
+            work: None,
             message,
         }
     }

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use protocol::id::{NodeId, StoreId, TxnId};
 use protocol::message::{
-    Answer, Ask, BalanceAnswer, ClusterStatus, CoordinatorStatus, LinkState, NodeStatus, Page,
+    Answer, Ask, BalanceAnswer, ClusterStatus, CoordinatorStatus, LinkState, NodeStatus, Page, Work,
 };
 
 use crate::fake::{Act, Fake};
@@ -81,6 +81,12 @@ fn up(name: &str) -> LinkState {
             request_window: 1_000_000,
             request_horizon: 3,
             has_room: true,
+            work: Work {
+                records: 12,
+                syncs: 5,
+                bytes: 1000,
+                checkpoints: 0,
+            },
         },
     )
 }
@@ -93,6 +99,12 @@ fn cluster(nodes: Vec<LinkState>) -> Answer {
         open: 1,
         unacknowledged: 0,
         asking: 0,
+        work: Work {
+            records: 40,
+            syncs: 9,
+            bytes: 4000,
+            checkpoints: 2,
+        },
     };
     Answer::Status(ClusterStatus { coordinator, nodes })
 }

@@ -6,7 +6,7 @@ use protocol::message::{
     Answer, Ask, AuditReport, AuditVerdict, BalanceAnswer, Call, ClusterStatus, CoordinatorStatus,
     CoordinatorView, Executed, Freshness, FromNode, Home, InDoubt, Knowledge, LinkState, NodeAnswer,
     NodeLine, NodeQuestion, NodeStatus, NodeView, OperatorWord, Outcome, Page, Prepare, Reference, Reply,
-    Target, ToNode, TxnReport, TxnState, Vote,
+    Target, ToNode, TxnReport, TxnState, Vote, Work,
 };
 use protocol::reason::{Decision, Reason, Refusal};
 
@@ -291,6 +291,7 @@ pub(super) fn replies() -> Vec<Reply> {
                 open: 1,
                 unacknowledged: 1,
                 asking: 0,
+                work: work(),
             },
             nodes: vec![
                 LinkState::Up(node(), node_status()),
@@ -342,6 +343,16 @@ fn node_status() -> NodeStatus {
         request_window: 1_000_000,
         request_horizon: 4,
         has_room: true,
+        work: work(),
+    }
+}
+
+fn work() -> Work {
+    Work {
+        records: 90,
+        syncs: 17,
+        bytes: 5000,
+        checkpoints: 1,
     }
 }
 

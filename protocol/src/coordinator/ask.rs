@@ -14,7 +14,7 @@ use crate::fold::Fold;
 use crate::id::{NodeId, TxnId};
 use crate::message::{
     Answer, Ask, Call, ClusterStatus, CoordinatorStatus, CoordinatorView, Freshness, InDoubt, LinkState,
-    NodeAnswer, NodeQuestion, NodeView, OperatorWord, Reference, Target, ToNode, TxnReport,
+    NodeAnswer, NodeQuestion, NodeView, OperatorWord, Reference, Target, ToNode, TxnReport, Work,
 };
 use crate::participant::bounded;
 use crate::reason::one_line;
@@ -369,6 +369,7 @@ impl Coordinator {
             open: count(self.live.len()),
             unacknowledged: count(self.live.values().filter(committed).count()),
             asking: count(self.asking.len()),
+            work: Work::default(),
         };
         let nodes = self
             .config

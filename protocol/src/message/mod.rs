@@ -11,5 +11,5 @@ pub use node::{
 };
 pub use report::{
     AuditReport, AuditVerdict, ClusterStatus, CoordinatorStatus, CoordinatorView, Freshness, InDoubt,
-    LinkState, NodeLine, NodeStatus, NodeView, TxnReport, TxnState,
+    LinkState, NodeLine, NodeStatus, NodeView, TxnReport, TxnState, Work,
 };

@@ -70,6 +70,8 @@ pub struct CoordinatorStatus {
     pub unacknowledged: u64,
     /// Audits, reads and questions under way.
     pub asking: u64,
+    /// What its store has done since the process started.
+    pub work: Work,
 }
 
 /// A node as a coordinator sees it.
@@ -115,6 +117,21 @@ pub struct NodeStatus {
     pub request_horizon: Seq,
     /// Whether it has disk space for new promises.
     pub has_room: bool,
+    /// What its store has done since the process started.
+    pub work: Work,
+}
+
+/// What a store has done since its process started. Machines know nothing of it: their drivers fill it in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Work {
+    /// Records appended.
+    pub records: u64,
+    /// Syncs that made something durable.
+    pub syncs: u64,
+    /// Bytes appended.
+    pub bytes: u64,
+    /// Checkpoints finished.
+    pub checkpoints: u64,
 }
 
 /// Everything known about one transaction.

@@ -8,7 +8,7 @@ use super::{NodeRecord, Participant, SessionId};
 use crate::effects::{Effects, Urgency};
 use crate::fold::Fold;
 use crate::id::{RequestId, TxnId};
-use crate::message::{NodeAnswer, NodeLine, NodeStatus, NodeView, OperatorWord, Reference, TxnState};
+use crate::message::{NodeAnswer, NodeLine, NodeStatus, NodeView, OperatorWord, Reference, TxnState, Work};
 use crate::planted;
 use crate::reason::one_line;
 
@@ -32,6 +32,7 @@ impl Participant {
             request_window: self.state.requests().window(),
             request_horizon: self.state.requests().horizon(),
             has_room: self.has_room,
+            work: Work::default(),
         }
     }
 
