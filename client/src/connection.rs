@@ -127,6 +127,14 @@ impl Connection {
         }
     }
 
+    /// The socket, without time limits, and what was received and not yet used.
+    pub(crate) fn into_stream(self) -> (TcpStream, Vec<u8>) {
+        // They can only be refused if they are zero.
+        let _ = self.stream.set_read_timeout(None);
+        let _ = self.stream.set_write_timeout(None);
+        (self.stream, self.input[self.used..self.filled].to_vec())
+    }
+
     /// Whether the connection still stands, as far as one can tell without sending anything.
     pub(crate) fn is_alive(&self) -> bool {
         let peeked = || {

@@ -6,6 +6,7 @@
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::net::TcpStream;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -165,6 +166,16 @@ impl Pipeline {
             Ok(reply) => Ok(reply.map(|reply| self.answered(reply))),
             Err(fault) => Err(self.broken(fault)),
         }
+    }
+
+    /// Gives the connection away, with what has already arrived on it: for a program with an event loop of its own,
+    /// which speaks [`protocol::frame`] from here on. Both sides have said hello; nothing must have been asked yet.
+    ///
+    /// # Errors
+    /// As [`Pipeline::send`], if what is queued cannot be sent.
+    pub fn into_stream(mut self) -> Result<(TcpStream, Vec<u8>), Error> {
+        self.flush()?;
+        Ok(self.connection.into_stream())
     }
 
     /// How many calls have not been answered.
