@@ -1,5 +1,6 @@
 //! The `twopence` command: one binary for every role.
 
+mod bench;
 mod cli;
 mod command;
 mod crash_test;
@@ -51,6 +52,7 @@ fn run(command: Command) -> Exit {
         Command::Adopt(args) => command::adopt(&args),
         Command::Demo(command) => demo::run(&command),
         Command::CrashTest(args) => crash_test::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }
 

@@ -57,8 +57,10 @@ impl Arrows {
                 others: None,
                 async_runtime: true,
             }),
-            "twopence" | "benches" => Some(Arrows {
+            "benches" => below(&["protocol", "engine", "client", "cluster"]),
+            "twopence" => Some(Arrows {
                 ours: &[
+                    "benches",
                     "protocol",
                     "engine",
                     "reactor",

@@ -66,7 +66,7 @@ pub(crate) struct CrashTestArgs {
 }
 
 /// A number and a unit.
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let bad = || format!("{text:?} is not a time: write a number and a unit, such as 90s, 10m or 1h");
     let (number, seconds) = [("s", 1), ("m", 60), ("h", 3600)]
         .iter()

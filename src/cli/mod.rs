@@ -2,6 +2,7 @@
 //! that nothing malformed is ever sent.
 
 mod address;
+mod bench;
 mod connect;
 mod crash_test;
 mod demo;
@@ -15,6 +16,7 @@ mod verify;
 use clap::{Parser, Subcommand};
 
 pub(crate) use address::Address;
+pub(crate) use bench::BenchArgs;
 pub(crate) use connect::{ConnectArgs, OutputFormat};
 pub(crate) use crash_test::CrashTestArgs;
 pub(crate) use demo::{CoordinatorCrashPoint, DemoArgs, DemoCommand, NodeCrashPoint};
@@ -78,4 +80,5 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Demo(DemoCommand),
     CrashTest(CrashTestArgs),
+    Bench(BenchArgs),
 }

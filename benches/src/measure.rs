@@ -1,0 +1,194 @@
+//! One measurement from the first process started to the last audit, and all that it found.
+
+use std::time::Duration;
+
+use client::{AuditVerdict, fresh_request_id};
+use serde::Serialize;
+
+use crate::calibrate::Calibration;
+use crate::cost::{Moment, Process};
+use crate::latency::{Bar, Spread};
+use crate::load::{Load, Plan, Tick};
+use crate::options::Options;
+use crate::site::Site;
+use crate::tally::Tally;
+use crate::wire::Encoder;
+use crate::workload::Workload;
+
+/// Steps of a drawn distribution.
+const BARS: u32 = 48;
+
+/// What one measurement found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measurement {
+    /// What was measured.
+    pub setting: Setting,
+    /// What the disk alone takes, in the same run: 128 bytes written into a filled file and synced.
+    pub calibration: Option<Spread>,
+    /// Seconds that count.
+    pub seconds: f64,
+    /// Transactions that committed, a second.
+    pub per_second: f64,
+    /// How all ended in the time that counts.
+    pub outcomes: Tally,
+    /// Requests that were never answered.
+    pub unanswered: u64,
+    /// Times of those that committed; counted from when they were due if the rate is fixed.
+    pub latency: Spread,
+    /// The same, drawn.
+    pub bars: Vec<Bar>,
+    /// Commits in each second.
+    pub timeline: Vec<u64>,
+    /// What it cost each process, the load generator last.
+    pub processes: Vec<Process>,
+    /// What the audit at the end said.
+    pub audit: Audit,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Setting {
+    /// Durability backend.
+    pub store: String,
+    /// Conflict policy.
+    pub locking: String,
+    /// Accounts over all nodes.
+    pub accounts: u64,
+    /// How accounts are chosen.
+    pub dist: String,
+    /// Legs of each transaction.
+    pub legs: usize,
+    /// Transactions in each frame.
+    pub batch: usize,
+    /// Nodes.
+    pub nodes: usize,
+    /// Coordinators.
+    pub coordinators: usize,
+    /// Connections.
+    pub clients: usize,
+    /// Requests in flight on each.
+    pub in_flight: usize,
+    /// Transactions a second that were asked for.
+    pub rate: Option<f64>,
+    /// Seconds before anything counted.
+    pub warmup_s: f64,
+}
+
+/// What an audit said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "verdict", content = "why")]
+pub enum Audit {
+    /// All the money is there.
+    Exact,
+    /// Money was made or lost.
+    Violated,
+    /// It could not see everything.
+    Incomplete(String),
+}
+
+impl From<AuditVerdict> for Audit {
+    fn from(verdict: AuditVerdict) -> Audit {
+        match verdict {
+            AuditVerdict::Exact => Audit::Exact,
+            AuditVerdict::Violated => Audit::Violated,
+            AuditVerdict::Incomplete(why) => Audit::Incomplete(why),
+        }
+    }
+}
+
+/// Measures once with `store`. `tell` hears how it goes.
+///
+/// # Errors
+/// A text that says what failed.
+pub fn measure(options: &Options, store: &str, tell: &mut dyn FnMut(Tick)) -> Result<Measurement, String> {
+    let site = Site::open(options, store)?;
+    measure_at(&site, options, store, tell)
+}
+
+/// Measures once at a site that is open.
+///
+/// # Errors
+/// A text that says what failed.
+pub fn measure_at(
+    site: &Site,
+    options: &Options,
+    store: &str,
+    tell: &mut dyn FnMut(Tick),
+) -> Result<Measurement, String> {
+    let text = |error: std::io::Error| format!("the calibration failed: {error}");
+    let calibration = site.dir().map(Calibration::new).transpose();
+    let mut calibration = calibration.map_err(text)?;
+    if let Some(calibration) = &mut calibration {
+        calibration.round().map_err(text)?;
+    }
+    let plan = Plan {
+        clients: options.clients,
+        in_flight: options.in_flight,
+        batch: options.batch,
+        pace: options.pace(),
+        warmup: options.warmup,
+        time: options.time,
+    };
+    let nodes = u16::try_from(site.nodes.all().len()).map_err(|_| "too many nodes".to_owned())?;
+    let workload = Workload::new(options.accounts, nodes, options.legs, options.dist, options.seed);
+    let encoder = Encoder::new(site.nodes.clone(), fresh_request_id());
+    let load = Load::connect(plan, &site.coordinators, encoder, workload, calibration.as_mut())?;
+
+    let before = Moment::now(site)?;
+    let mut lasted = Duration::ZERO;
+    let heard = load.run(&mut |tick| {
+        lasted = tick.elapsed;
+        tell(tick);
+        !options.interrupted()
+    })?;
+    let lasted = lasted.min(options.warmup + options.time);
+    let after = Moment::now(site)?;
+    if let Some(calibration) = &mut calibration {
+        calibration.round().map_err(text)?;
+    }
+    let audit = Audit::from(site.audit()?);
+    options.check_interrupt()?;
+
+    let processes = before.until(after, heard.whole.all(), lasted);
+    let seconds = options.time.as_secs_f64();
+    Ok(Measurement {
+        setting: setting(options, store, site),
+        calibration: calibration.map(|calibration| calibration.times().spread()),
+        seconds,
+        per_second: ratio(heard.tally.committed, 1) / seconds,
+        outcomes: heard.tally,
+        unanswered: heard.unanswered,
+        latency: heard.times.spread(),
+        bars: heard.times.bars(BARS),
+        timeline: heard.per_second,
+        processes,
+        audit,
+    })
+}
+
+fn setting(options: &Options, store: &str, site: &Site) -> Setting {
+    Setting {
+        store: store.to_owned(),
+        locking: options.locking.clone(),
+        accounts: options.accounts,
+        dist: options.dist.to_string(),
+        legs: options.legs,
+        batch: options.batch,
+        nodes: site.nodes.all().len(),
+        coordinators: site.coordinators.len(),
+        clients: options.clients,
+        in_flight: options.in_flight,
+        rate: options.rate,
+        warmup_s: options.warmup.as_secs_f64(),
+    }
+}
+
+/// One number by another.
+pub(crate) fn ratio(number: u64, by: u64) -> f64 {
+    let float = |number: u64| {
+        let (high, low) = (number >> 32, number & 0xffff_ffff);
+        let part = |part: u64| f64::from(u32::try_from(part).expect("32 bits"));
+        part(high) * (f64::from(u32::MAX) + 1.0) + part(low)
+    };
+    float(number) / float(by)
+}

@@ -1,0 +1,205 @@
+//! The cluster that is measured: one of our own, started for it on the disk in question, or one that runs already.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use client::{Amount, Answer, Ask, RequestId, fresh_request_id};
+use client::{
+    AuditVerdict, Client, ClientConfig, ClusterStatus, Error, NodeId, Order, Outcome, Pipeline, Target,
+};
+use cluster::{Cluster, ClusterConfig, Log, name};
+use tempfile::TempDir;
+
+use crate::names::{Name, Nodes};
+use crate::options::Options;
+use crate::usage::Usage;
+
+/// What every account holds at first: more than any load can take out of one.
+const OPENING: i64 = 1_000_000_000;
+
+/// Deposits that are sent at once while accounts are opened. Twice as many are in flight at the most.
+const DEPOSITS: u16 = 512;
+
+/// How long an answer to a deposit may take.
+const DEPOSIT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long an audit is tried again that could not see everything.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(20);
+
+/// A cluster, and how to reach it.
+#[derive(Debug)]
+pub struct Site {
+    /// One configuration for each coordinator.
+    pub coordinators: Vec<ClientConfig>,
+    /// Its nodes.
+    pub nodes: Nodes,
+    /// Processes of our own, stopped when this is dropped.
+    own: Option<Own>,
+}
+
+#[derive(Debug)]
+struct Own {
+    // In this order: the processes go before their files do.
+    cluster: Cluster,
+    dir: TempDir,
+}
+
+impl Site {
+    /// Starts a cluster with `store` and opens its accounts, or opens accounts in the one that `options` name.
+    ///
+    /// # Errors
+    /// A text that says what failed.
+    pub fn open(options: &Options, store: &str) -> Result<Site, String> {
+        match &options.running {
+            Some(config) => Site::join(config, options),
+            None => Site::start(options, store),
+        }
+    }
+
+    fn start(options: &Options, store: &str) -> Result<Site, String> {
+        let dir = TempDir::with_prefix_in("twopence-bench-", &options.dir);
+        let dir =
+            dir.map_err(|error| format!("cannot make a directory in {}: {error}", options.dir.display()))?;
+        let data = dir.path().join("data");
+        let mut config = ClusterConfig::new(&options.binary, &data);
+        config.store = store.to_owned();
+        config.locking.clone_from(&options.locking);
+        config.nodes = options.nodes;
+        config.log = Log::Kept;
+        config.enable_failpoints = false;
+        config.log_level = "warn".to_owned();
+        config.interrupt.clone_from(&options.interrupt);
+        let nodes = Nodes::new(config.node_ids());
+        let adopted = store == "json";
+        if adopted {
+            write_balances(&data, &nodes, options.accounts)
+                .map_err(|error| format!("cannot write balances into {}: {error}", data.display()))?;
+        }
+        let cluster = Cluster::start(config).map_err(|error| error.to_string())?;
+        let site = Site {
+            coordinators: vec![cluster.client_config()],
+            nodes,
+            own: Some(Own { cluster, dir }),
+        };
+        if !adopted {
+            site.deposit(options)?;
+        }
+        Ok(site)
+    }
+
+    fn join(config: &ClientConfig, options: &Options) -> Result<Site, String> {
+        let each = |address: &String| ClientConfig {
+            coordinators: vec![address.clone()],
+            ..config.clone()
+        };
+        let coordinators: Vec<ClientConfig> = config.coordinators.iter().map(each).collect();
+        let mut site = Site {
+            coordinators,
+            nodes: Nodes::new(Vec::new()),
+            own: None,
+        };
+        let status = site.status()?;
+        let nodes: Vec<NodeId> = status.nodes.iter().map(|link| link.node()).collect();
+        if nodes.is_empty() {
+            return Err("the cluster has no nodes".to_owned());
+        }
+        site.nodes = Nodes::new(nodes);
+        site.deposit(options)?;
+        Ok(site)
+    }
+
+    /// Opens every account, or puts more into it, by deposits.
+    fn deposit(&self, options: &Options) -> Result<(), String> {
+        let text = |error: Error| format!("cannot open the accounts: {error}");
+        let amount = Amount::try_from(OPENING).expect("in range");
+        let mut pipeline = Pipeline::connect(&self.coordinators[0]).map_err(text)?;
+        let first = fresh_request_id();
+        let mut next = 0;
+        while next < options.accounts || pipeline.in_flight() > 0 {
+            if next < options.accounts && pipeline.in_flight() <= usize::from(DEPOSITS) {
+                let upto = options.accounts.min(next + u64::from(DEPOSITS));
+                let deposit = |account: u64| Ask::Submit {
+                    request: RequestId(first.0.wrapping_add(u128::from(account))),
+                    repeated: false,
+                    order: Order::deposit(self.nodes.place(account), amount),
+                };
+                pipeline.send_batch((next..upto).map(deposit)).map_err(text)?;
+                next = upto;
+            }
+            match pipeline.receive(DEPOSIT_PATIENCE).map_err(text)? {
+                Some((_, Answer::Outcome(Outcome::Committed { .. }))) => {}
+                Some((_, answer)) => {
+                    return Err(format!(
+                        "cannot open the accounts: a deposit was answered: {answer}"
+                    ));
+                }
+                None => return Err("cannot open the accounts: a deposit was not answered".to_owned()),
+            }
+            options.check_interrupt()?;
+        }
+        Ok(())
+    }
+
+    /// Where the stores are, if they are ours.
+    pub fn dir(&self) -> Option<&Path> {
+        self.own.as_ref().map(|own| own.dir.path())
+    }
+
+    /// The processes by name, if they are ours.
+    pub fn usages(&self) -> Vec<(String, Usage)> {
+        let Some(Own { cluster, .. }) = &self.own else {
+            return Vec::new();
+        };
+        let used = |target: Target| Some((name(target), Usage::of(cluster.pid(target)?)?));
+        cluster.targets().into_iter().filter_map(used).collect()
+    }
+
+    /// The cluster as its first coordinator sees it.
+    ///
+    /// # Errors
+    /// A text that says what failed.
+    pub fn status(&self) -> Result<ClusterStatus, String> {
+        self.client()?.status().map_err(|error| error.to_string())
+    }
+
+    /// Whether all the money is there. An audit that could not see everything is repeated for a while.
+    ///
+    /// # Errors
+    /// A text that says what failed.
+    pub fn audit(&self) -> Result<AuditVerdict, String> {
+        let mut client = self.client()?;
+        let until = Instant::now() + AUDIT_PATIENCE;
+        loop {
+            let report = client.audit().map_err(|error| error.to_string())?;
+            let unseen = matches!(report.verdict, AuditVerdict::Incomplete(_));
+            if !unseen || Instant::now() >= until {
+                return Ok(report.verdict);
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn client(&self) -> Result<Client, String> {
+        Client::new(self.coordinators[0].clone()).map_err(|error| error.to_string())
+    }
+}
+
+/// A file of balances for each node, as a person might write one: a node adopts it on its first start.
+fn write_balances(dir: &Path, nodes: &Nodes, accounts: u64) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    for (index, node) in (0_u64..).zip(nodes.all()) {
+        let mut file = BufWriter::new(File::create(dir.join(format!("node_{node}_state.json")))?);
+        file.write_all(b"{")?;
+        let mine = (index..accounts).step_by(nodes.all().len());
+        for (count, account) in mine.enumerate() {
+            let gap = if count == 0 { "" } else { "," };
+            write!(file, "{gap}\n\"{}\": {OPENING}", Name::of(account).as_str())?;
+        }
+        file.write_all(b"\n}\n")?;
+        file.flush()?;
+    }
+    Ok(())
+}
