@@ -9,6 +9,7 @@ use core::str::FromStr;
 
 use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Why a name was refused. The text says what a good one looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -430,6 +431,14 @@ impl<'de> Deserialize<'de> for TxnId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u128);
 
+impl RequestId {
+    /// The id of one line of a named batch: XXH3 with 128 bits over the batch's name, a line break, and the line's
+    /// number in decimal digits. It never changes, so that a batch can be sent again.
+    pub fn of_line(batch: &str, line: u64) -> RequestId {
+        RequestId(xxh3_128(alloc::format!("{batch}\n{line}").as_bytes()))
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
@@ -576,6 +585,12 @@ mod tests {
         let txn = TxnId::new(StoreId(0x9f3c), 4, 17);
         assert_eq!(txn.to_string(), "9f3c-4-17");
         assert_eq!(txn.to_string().parse(), Ok(txn));
+        assert_eq!(
+            RequestId::of_line("may", 7).to_string(),
+            "613453e5679780ba368ad27dab1b52e9",
+            "lines keep their ids for ever"
+        );
+        assert_ne!(RequestId::of_line("may", 17), RequestId::of_line("may1", 7));
         let request = RequestId(0xabc);
         assert_eq!(request.to_string().parse(), Ok(request));
         assert_eq!(
