@@ -1,5 +1,6 @@
 //! The `twopence` command: one binary for every role.
 
+mod batch;
 mod bench;
 mod cli;
 mod command;
@@ -40,8 +41,10 @@ fn run(command: Command) -> Exit {
         Command::Up(args) => up::run(&args),
         Command::Node(args) => serve::node(&args),
         Command::Coordinator(args) => serve::coordinator(&args),
+        Command::Transfer(args) if args.stdin => batch::transfer(&args),
         Command::Transfer(args) => command::transfer(&args),
         Command::Submit(args) => command::submit(&args),
+        Command::SubmitBatch(args) => batch::submit(&args),
         Command::Deposit(args) => command::deposit(&args),
         Command::Balance(args) => command::balance(&args),
         Command::Accounts(args) => command::accounts(&args),

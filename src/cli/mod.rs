@@ -2,6 +2,7 @@
 //! that nothing malformed is ever sent.
 
 mod address;
+mod batch;
 mod bench;
 mod connect;
 mod crash_test;
@@ -16,6 +17,7 @@ mod verify;
 use clap::{Parser, Subcommand};
 
 pub(crate) use address::Address;
+pub(crate) use batch::{BulkArgs, LineFormat, SubmitBatchArgs};
 pub(crate) use bench::BenchArgs;
 pub(crate) use connect::{ConnectArgs, OutputFormat};
 pub(crate) use crash_test::CrashTestArgs;
@@ -64,8 +66,9 @@ pub(crate) enum Command {
     Up(UpArgs),
     Node(NodeArgs),
     Coordinator(CoordinatorArgs),
-    Transfer(TransferArgs),
+    Transfer(Box<TransferArgs>),
     Submit(SubmitArgs),
+    SubmitBatch(SubmitBatchArgs),
     Deposit(DepositArgs),
     Balance(BalanceArgs),
     Accounts(AccountsArgs),

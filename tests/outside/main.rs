@@ -9,6 +9,7 @@ mod batches;
 mod doubles;
 mod files;
 mod identity;
+mod lines;
 mod locking;
 mod money;
 mod overload;
