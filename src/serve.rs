@@ -1,20 +1,14 @@
 //! The server processes: from flags to a running node or coordinator, and from its end to an exit code.
 
 use engine::{Owner, StoreConfig, failpoint};
-use protocol::locking::Locking;
 
 use crate::cli::{Address, CoordinatorArgs, NodeArgs, ServerArgs};
 use crate::exit::Exit;
 use crate::logging;
-use crate::output::explain;
 use crate::power_cut;
 
 /// Runs `twopence node`.
 pub(crate) fn node(args: &NodeArgs) -> Exit {
-    if args.locking == Locking::Wait {
-        explain("--locking wait is not available yet; use no-wait or escrow. Nothing was started.");
-        return Exit::Usage;
-    }
     if let Err(why) = prepare(&args.server) {
         return failed(&why, Exit::Other);
     }

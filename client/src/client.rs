@@ -12,7 +12,7 @@ use protocol::message::{
 use protocol::money::Balance;
 use protocol::request::End;
 
-use crate::config::{ClientConfig, fresh_request_id};
+use crate::config::{ClientConfig, fresh_request_id, retried_request_id};
 use crate::driver::Driver;
 use crate::error::Error;
 
@@ -63,13 +63,23 @@ impl Client {
     /// [`Error::NoCoordinator`]: nothing was sent. [`Error::Failed`]: the coordinator could not take it. An answer
     /// that did not come is not an error but [`Outcome::Unknown`].
     pub fn submit(&mut self, request: Option<RequestId>, order: Order) -> Result<Submission, Error> {
+        let repeated = request.is_some();
+        self.submit_as(request.unwrap_or_else(fresh_request_id), repeated, order)
+    }
+
+    /// Tries `order` again that aborted under `first`, under a fresh id of the same age; see [`retried_request_id`].
+    ///
+    /// # Errors
+    /// As [`Client::submit`].
+    pub fn retry(&mut self, first: RequestId, order: Order) -> Result<Submission, Error> {
+        self.submit_as(retried_request_id(first), false, order)
+    }
+
+    fn submit_as(&mut self, request: RequestId, repeated: bool, order: Order) -> Result<Submission, Error> {
         let ask = Ask::Submit {
-            request: request.unwrap_or_else(fresh_request_id),
-            repeated: request.is_some(),
+            request,
+            repeated,
             order,
-        };
-        let Ask::Submit { request, .. } = ask else {
-            unreachable!("just made");
         };
         match self.driver.run(ask, self.timeout) {
             End::Answer(Answer::Outcome(outcome)) => Ok(Submission { request, outcome }),

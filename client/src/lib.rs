@@ -33,7 +33,7 @@ mod error;
 mod pipeline;
 
 pub use client::{Client, Submission};
-pub use config::{ClientConfig, fresh_request_id};
+pub use config::{ClientConfig, fresh_request_id, retried_request_id};
 pub use error::Error;
 pub use pipeline::{BATCH_MAX, Pipeline};
 pub use protocol::id::{AccountId, ClusterName, NodeId, Place, RequestId, TxnId};
@@ -43,4 +43,4 @@ pub use protocol::message::{
     Page, Reference, Target, TxnReport,
 };
 pub use protocol::money::{Amount, Balance};
-pub use protocol::reason::{Reason, ReasonClass, Refusal};
+pub use protocol::reason::{Holder, Reason, ReasonClass, Refusal};

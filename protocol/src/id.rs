@@ -428,12 +428,55 @@ impl<'de> Deserialize<'de> for TxnId {
 
 /// A request's name, made by the client: 128 bits, 32 hexadecimal digits. Whatever is sent again under the same id
 /// happens at most once.
+///
+/// An id that is a UUID of version 7 (RFC 9562) tells when it was made. That is the request's age, by which `--locking wait`
+/// lets transactions wait for one another; see [`RequestId::again`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u128);
 
+/// When a request was first made, in milliseconds since 1970 by the clock of the client that made it. Only an order: what
+/// a wrong clock costs is fairness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Birth(pub u64);
+
+impl Birth {
+    /// Of a request that does not tell: it is younger than all that do.
+    pub const UNKNOWN: Birth = Birth(u64::MAX);
+}
+
 impl RequestId {
+    /// Bits of a UUID in front of which the time stands.
+    const BEHIND_TIME: u32 = 80;
+    /// Version 7 and the variant of RFC 9562, in their places.
+    const SHAPE: u128 = 0x7 << 76 | 0b10 << 62;
+    const SHAPE_MASK: u128 = 0xf << 76 | 0b11 << 62;
+
+    /// An id that tells when it was made: a UUID of version 7, of whose other bits `random` gives as many as there are.
+    pub fn born(birth: Birth, random: u128) -> RequestId {
+        let time = u128::from(birth.0) << RequestId::BEHIND_TIME;
+        let rest = random & ((1 << RequestId::BEHIND_TIME) - 1) & !RequestId::SHAPE_MASK;
+        RequestId(time | RequestId::SHAPE | rest)
+    }
+
+    /// When it was made, as far as it tells.
+    pub fn birth(self) -> Birth {
+        let tells = self.0 & RequestId::SHAPE_MASK == RequestId::SHAPE;
+        let time = u64::try_from(self.0 >> RequestId::BEHIND_TIME).expect("48 bits are left");
+        if tells { Birth(time) } else { Birth::UNKNOWN }
+    }
+
+    /// Another id of the same age: for a new attempt at what has aborted under this one. An attempt that is as old as the
+    /// first comes to be the oldest of all, in the end, and then everybody makes room for it.
+    pub fn again(self, random: u128) -> RequestId {
+        match self.birth() {
+            Birth::UNKNOWN => RequestId(random),
+            birth => RequestId::born(birth, random),
+        }
+    }
+
     /// The id of one line of a named batch: XXH3 with 128 bits over the batch's name, a line break, and the line's
-    /// number in decimal digits. It never changes, so that a batch can be sent again.
+    /// number in decimal digits. It never changes, so that a batch can be sent again; and it tells no age,
+    /// but for one in 64 that seems to, and a wrong one.
     pub fn of_line(batch: &str, line: u64) -> RequestId {
         RequestId(xxh3_128(alloc::format!("{batch}\n{line}").as_bytes()))
     }
@@ -578,6 +621,30 @@ mod tests {
         }
         assert_eq!("a:b.c_d-E9".parse::<AccountId>().unwrap().as_str(), "a:b.c_d-E9");
         assert!("a".repeat(64).parse::<AccountId>().is_ok());
+    }
+
+    #[test]
+    fn a_request_keeps_its_age_however_often_it_is_tried() {
+        // The example of RFC 9562.
+        let id: RequestId = "017F22E2-79B0-7CC3-98C4-DC0C0C07398F".parse().unwrap();
+        assert_eq!(id.birth(), Birth(0x017f_22e2_79b0));
+        assert_eq!(RequestId::born(id.birth(), id.0), id);
+        for random in [0, 1, u128::MAX] {
+            let again = id.again(random);
+            assert_ne!(again, id);
+            assert_eq!(again.birth(), id.birth());
+        }
+        // Version 4, and a number.
+        for plain in ["919108f7-52d1-4320-9bac-f847db4148a8", "77"] {
+            let plain: RequestId = plain.parse().unwrap();
+            assert_eq!(plain.birth(), Birth::UNKNOWN);
+            assert_eq!(plain.again(78), RequestId(78));
+        }
+        let latest = RequestId::born(Birth(u64::MAX), 5);
+        assert!(
+            latest.birth() < Birth::UNKNOWN,
+            "whoever tells is older than who does not"
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::id::{AccountId, TxnId};
 use crate::leg::Operation;
 use crate::money::{Balance, Delta};
 use crate::planted;
-use crate::reason::{Reason, Refusal};
+use crate::reason::{Holder, Reason, Refusal};
 
 /// The lowest balance of `@world`.
 const WORLD_MIN: Balance = -Balance::MAX;
@@ -90,7 +90,7 @@ impl Ledger {
             if let Some(holder) = held.blocks(kind) {
                 return Err(Refusal {
                     reason: Reason::LockContention(id.clone()),
-                    holder: Some(holder),
+                    holder: Some(Holder::now(holder)),
                 });
             }
             debits = planted!(DebitsNotReserved: held.debits => 0);
@@ -285,7 +285,7 @@ mod tests {
         for kind in [Exclusive, Escrow] {
             let refused = ledger.check(&[operation("A", 1)], false, kind).unwrap_err();
             assert_eq!(refused.reason, Reason::LockContention("A".parse().unwrap()));
-            assert_eq!(refused.holder, Some(txn(1)));
+            assert_eq!(refused.holder, Some(Holder::now(txn(1))));
         }
         ledger.release(txn(1), &debit);
         assert!(!ledger.any_held());

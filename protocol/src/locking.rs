@@ -5,7 +5,9 @@
 use core::fmt;
 use core::str::FromStr;
 
+use crate::id::{Birth, TxnId};
 use crate::ledger::HoldKind;
+use crate::message::Prepare;
 
 /// A conflict policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,5 +56,24 @@ impl FromStr for Locking {
         let named = |locking: &Locking| locking.name() == text;
         let found = Locking::ALL.into_iter().find(named);
         found.ok_or("not a conflict policy: no-wait, wait or escrow")
+    }
+}
+
+/// How old a transaction is, the same at every node: who is smaller is older. No two transactions have the same age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Age {
+    /// When its request was born. It stays, however often the request is tried again.
+    pub birth: Birth,
+    /// Tells apart what was born at the same time.
+    pub txn: TxnId,
+}
+
+impl Age {
+    /// The age of a transaction that asks to be prepared.
+    pub fn of(prepare: &Prepare) -> Age {
+        Age {
+            birth: prepare.birth,
+            txn: prepare.txn,
+        }
     }
 }

@@ -151,6 +151,12 @@ bugs! {
     AuditWithoutLocks = "R16",
     /// A node says that it is frozen while transactions are still prepared.
     FrozenTooEarly = "R16",
+    /// Where the older of two waits, the younger one waits as well.
+    YoungerWaits = "R17",
+    /// Whoever finds an account free takes it, although others wait to have it together with another one.
+    QueueOvertaken = "R17",
+    /// Nobody tells those that wait for a transaction that it has ended.
+    WaitersForgotten = "R17",
     /// A node says that it has executed a transaction before that is synced.
     ExecutedBeforeSync = "R18",
     /// A coordinator takes a lost link for the abort of what only the node decides.

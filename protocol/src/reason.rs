@@ -189,8 +189,34 @@ impl<'de> Deserialize<'de> for Reason {
 pub struct Refusal {
     /// Why.
     pub reason: Reason,
-    /// The transaction that holds the account, if that is why.
-    pub holder: Option<TxnId>,
+    /// Who holds the account, if that is why.
+    pub holder: Option<Holder>,
+}
+
+/// A transaction in somebody's way, and for how long it has been there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Holder {
+    /// The transaction.
+    pub txn: TxnId,
+    /// Whole seconds since the node promised it, or found it prepared at its start.
+    pub held_s: u64,
+}
+
+impl Holder {
+    /// One that has come just now.
+    pub fn now(txn: TxnId) -> Holder {
+        Holder { txn, held_s: 0 }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.txn.fmt(f)?;
+        match self.held_s {
+            0 => Ok(()),
+            seconds => write!(f, " for {seconds} s"),
+        }
+    }
 }
 
 impl From<Reason> for Refusal {

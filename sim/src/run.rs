@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 
 use protocol::message::Ask;
+use protocol::participant::waits_for_ever;
 
 use crate::client::Job;
 use crate::nemesis::{Nemesis, Script};
@@ -253,8 +254,14 @@ fn live_until(world: &mut World, long: Micros, done: impl Fn(&World) -> bool) ->
     let mut steps: u32 = 0;
     while world.step(until) {
         steps += 1;
-        if steps.is_multiple_of(16) && done(world) {
-            return true;
+        if steps.is_multiple_of(16) {
+            if let Some(why) = waits_for_ever(world.participants()) {
+                world.history.violations.push(format!("V10: {why}"));
+                return false;
+            }
+            if done(world) {
+                return true;
+            }
         }
         if steps == STEPS_MAX {
             let wrong = "V10: the world goes round in circles".to_owned();

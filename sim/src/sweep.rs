@@ -82,6 +82,17 @@ pub const STORIES: &[Story] = &[
         segment_len_max: 1 << 20,
     },
     Story {
+        name: "the older one waits",
+        coordinators: 2,
+        nodes: 2,
+        clients: 3,
+        requests: 6,
+        locking: Locking::Wait,
+        many_legs: 300,
+        one_node: 200,
+        segment_len_max: 1 << 20,
+    },
+    Story {
         name: "a checkpoint every few records",
         coordinators: 1,
         nodes: 2,

@@ -185,4 +185,8 @@ pub(crate) struct RequestArgs {
     /// one id happens at most once. Without it the request gets a fresh id
     #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<RequestId>,
+
+    /// Make a new request that is as old as this one, which aborted: with --locking wait the oldest wins in the end
+    #[arg(long, value_name = "ID", conflicts_with = "request_id")]
+    pub(crate) retry_of: Option<RequestId>,
 }

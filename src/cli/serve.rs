@@ -133,7 +133,7 @@ pub(crate) fn locking() -> impl TypedValueParser<Value = Locking> {
         named(Locking::NoWait, "The second transaction aborts at once"),
         named(
             Locking::Wait,
-            "The second transaction waits if it is older (not available yet)",
+            "The second transaction waits if it is older, else it aborts at once",
         ),
         named(
             Locking::Escrow,

@@ -50,6 +50,7 @@ struct Payment<'a> {
     command: String,
     order: Order,
     request: Option<RequestId>,
+    retry_of: Option<RequestId>,
     connect: &'a ConnectArgs,
 }
 
@@ -65,6 +66,8 @@ struct Report {
     retryable: bool,
     /// The transaction that holds the account, if that is the reason.
     holder: Option<String>,
+    /// For how many seconds it has held it.
+    held_s: Option<u64>,
     txn: Option<String>,
     request_id: Option<String>,
     message: String,
@@ -83,6 +86,7 @@ impl<'a> Payment<'a> {
             command: typed + &connect.repeat(),
             order,
             request: request.request_id,
+            retry_of: request.retry_of,
             connect,
         }
     }
@@ -92,7 +96,12 @@ impl<'a> Payment<'a> {
             Ok(started) => started,
             Err(exit) => return exit,
         };
-        let (report, exit) = match client.submit(self.request, self.order.clone()) {
+        let order = self.order.clone();
+        let submitted = match self.retry_of {
+            Some(first) => client.retry(first, order),
+            None => client.submit(self.request, order),
+        };
+        let (report, exit) = match submitted {
             Ok(submission) => (self.on_submission(&submission), Exit::from(&submission.outcome)),
             Err(error) => (self.on_error(&error), Exit::from(&error)),
         };
@@ -108,6 +117,7 @@ impl<'a> Payment<'a> {
             reason: None,
             retryable: false,
             holder: None,
+            held_s: None,
             txn: None,
             request_id: Some(request.to_string()),
             message: String::new(),
@@ -124,7 +134,8 @@ impl<'a> Payment<'a> {
                 outcome: "aborted",
                 reason: Some(refusal.reason.to_string()),
                 retryable: refusal.reason.retryable(),
-                holder: refusal.holder.map(|holder| holder.to_string()),
+                holder: refusal.holder.map(|holder| holder.txn.to_string()),
+                held_s: refusal.holder.map(|holder| holder.held_s),
                 txn: txn.map(|txn| txn.to_string()),
                 message: reasons::explain(
                     refusal,
@@ -195,6 +206,7 @@ impl<'a> Payment<'a> {
             reason: Some(reason.to_owned()),
             retryable: false,
             holder: None,
+            held_s: None,
             txn: None,
             request_id: self.request.map(|request| request.to_string()),
             message,

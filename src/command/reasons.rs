@@ -1,6 +1,6 @@
 //! Why a transaction aborted, in words for people, and what to do next.
 
-use client::{AccountId, Order, Reason, Refusal, RequestId};
+use client::{AccountId, Holder, Order, Reason, Refusal, RequestId};
 
 use crate::up::invocation::own_name;
 
@@ -24,11 +24,16 @@ fn what(refusal: &Refusal, order: &Order) -> String {
             format!("{} holds less than what would be taken", place(order, account))
         }
         Reason::LockContention(account) => {
-            let holder = refusal
-                .holder
-                .map(|holder| format!(" ({holder})"))
-                .unwrap_or_default();
-            format!("another transaction{holder} holds {}", place(order, account))
+            let place = place(order, account);
+            match refusal.holder {
+                None => format!("another transaction holds {place}"),
+                Some(Holder { txn, held_s: 0 }) => {
+                    format!("another transaction ({txn}) holds {place}, for less than a second so far")
+                }
+                Some(Holder { txn, held_s }) => {
+                    format!("another transaction ({txn}) holds {place}, for {held_s} s so far")
+                }
+            }
         }
         Reason::UnknownAccount(account) => format!("there is no account {}", place(order, account)),
         Reason::CreditOverflow(account) => {
@@ -60,8 +65,9 @@ fn next(reason: &Reason, order: &Order, request: RequestId, again: &str, flags: 
                 place(order, account)
             )
         }
-        Reason::LockContention(_)
-        | Reason::AuditInProgress
+        // Whoever keeps its age waits in the end, where nodes let it wait.
+        Reason::LockContention(_) => format!("Try again:\n  {again} --retry-of {request}"),
+        Reason::AuditInProgress
         | Reason::Unreachable(_)
         | Reason::VoteTimeout(_)
         | Reason::Stale

@@ -2,7 +2,7 @@
 
 use protocol::id::{RequestId, StoreId, TxnId};
 use protocol::message::{Answer, Ask, Outcome};
-use protocol::reason::Refusal;
+use protocol::reason::{Holder, Refusal};
 
 use crate::fake::{Act, Fake};
 use crate::run::{Run, ask};
@@ -51,16 +51,41 @@ fn insufficient_funds_exit_with_3() {
 fn a_conflict_exits_with_4_and_names_the_holder_and_the_command_to_try_again_under_a_fresh_id() {
     let refusal = Refusal {
         reason: "lock_contention_on_B".parse().unwrap(),
-        holder: Some(TxnId::new(StoreId(0xd), 1, 6)),
+        holder: Some(Holder {
+            txn: TxnId::new(StoreId(0xd), 1, 6),
+            held_s: 42,
+        }),
     };
     transfer(Outcome::Aborted { txn: Some(txn()), refusal }).is(
         4,
         &format!(
             "TRANSFER_RESULT(success=false, reason=lock_contention_on_B, retryable=true, txn=c-1-7, request_id={ID})\n"
         ),
-        "Aborted: another transaction (d-1-6) holds N2/B. No money moved. Try again:\n  \
-         twopence transfer N1/A N2/B 10 --coord COORD\n",
+        &format!(
+            "Aborted: another transaction (d-1-6) holds N2/B, for 42 s so far. No money moved. Try again:\n  \
+             twopence transfer N1/A N2/B 10 --coord COORD --retry-of {ID}\n"
+        ),
     );
+}
+
+#[test]
+fn what_is_tried_again_gets_a_fresh_id_of_the_same_age_and_counts_as_new() {
+    let fake = Fake::answering(Answer::Outcome(Outcome::Committed { txn: txn() }));
+    let first: RequestId = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f".parse().unwrap();
+    let run = ask(&fake, &format!("transfer N1/A N2/B 10 --retry-of {first}"));
+    assert_eq!(run.code, 0, "{run:?}");
+    let [
+        Ask::Submit {
+            request,
+            repeated: false,
+            ..
+        },
+    ] = &fake.asks()[..]
+    else {
+        panic!("{:?}", fake.asks());
+    };
+    assert_ne!(*request, first);
+    assert_eq!(request.birth(), first.birth());
 }
 
 #[test]

@@ -65,10 +65,6 @@ fn servers_refuse_bad_flags_before_they_touch_anything() {
         ("node --node-id ../N1 --port 6001", "is not a node id"),
         ("node --node-id N1 --port 6001 --store paper", "paper"),
         (
-            "node --node-id N1 --port 6001 --locking wait",
-            "--locking wait is not available yet",
-        ),
-        (
             "node --node-id N1 --port 6001 --locking optimistic",
             "no-wait, wait, escrow",
         ),

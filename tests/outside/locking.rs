@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use client::{Answer, Ask, ClientConfig, Order, Outcome, Pipeline, Target, fresh_request_id};
+use client::{Answer, Ask, Client, ClientConfig, Order, Outcome, Pipeline, Target, fresh_request_id};
+use protocol::id::{Birth, RequestId};
 
 use crate::second::Second;
-use crate::world::{STORES, World, node};
+use crate::world::{STORES, World, node, wait};
 
 /// Transfers that are under way at a time.
 const IN_FLIGHT: usize = 256;
@@ -115,10 +116,91 @@ fn under_escrow_money_that_is_promised_away_cannot_be_spent_twice() {
     world.works_and_stops();
 }
 
+/// A request id born at that time, in milliseconds since 1970.
+fn born(ms: u64) -> RequestId {
+    RequestId::born(Birth(ms), u128::from(ms))
+}
+
+#[test]
+fn under_wait_the_younger_one_dies_and_the_older_one_waits_for_the_holder() {
+    for store in STORES {
+        let mut world = World::start_with(store, |config| config.locking = "wait".to_owned());
+        world.run("status").prints(&["wait"]);
+        let second = Second::new(&world);
+        second.is_up();
+        let mut client = world.cluster.client();
+        client.arm(Target::Coordinator, "synced.COMMIT=stop").unwrap();
+        std::thread::scope(|scope| {
+            let holder = scope.spawn(|| client.submit(Some(born(2_000)), transfer("N1/A", "N2/B")));
+            let txn = wait("a transfer that is prepared everywhere", || {
+                let list = second.run("tx list").stdout;
+                let mut lines = list.lines();
+                let both = lines.find(|line| line.contains("N1 (A -1)") && line.contains("N2 (B +1)"))?;
+                both.split_whitespace().next().map(str::to_owned)
+            });
+            second
+                .run(&format!("transfer N1/A N2/B 10 --request-id {}", born(3_000)))
+                .says(4, &[&txn, " holds N", "--retry-of"]);
+            let older = scope.spawn(|| {
+                let mut line = format!("transfer N1/A N2/B 10 --request-id {}", born(1_000));
+                // On a machine that is slow enough the time for votes ends, and then it is tried again.
+                wait("the older one", || {
+                    let run = second.run(&line);
+                    line = format!("transfer N1/A N2/B 10 --retry-of {}", run.field("request_id"));
+                    (run.code == 0).then_some(())
+                });
+            });
+            let waits = world.cluster.wait_line(node("N1"), &format!("waits for {txn}"));
+            waits.unwrap_or_else(|error| panic!("{error}"));
+            world.cluster.thaw(Target::Coordinator).unwrap();
+            older.join().unwrap();
+            let held = holder.join().unwrap().unwrap().outcome;
+            assert!(matches!(held, Outcome::Committed { .. }), "{held}");
+        });
+        drop(second);
+        world.run("balance N1/A").prints(&["989"]);
+        world.works_and_stops();
+    }
+}
+
+#[test]
+fn under_wait_everybody_wins_by_age_however_many_want_the_same_accounts() {
+    for store in STORES {
+        let world = World::start_with(store, |config| config.locking = "wait".to_owned());
+        let config = world.cluster.client_config();
+        // From one end and from the other: without an order they would wait for each other.
+        let ways = [
+            ("N1/A", "N2/B"),
+            ("N2/B", "N1/A"),
+            ("N2/B", "N3/C"),
+            ("N3/C", "N1/A"),
+        ];
+        std::thread::scope(|scope| {
+            for client in 0..8 {
+                let mut ways = ways.into_iter().cycle().skip(client);
+                let mut client = Client::new(config.clone()).unwrap();
+                scope.spawn(move || {
+                    for (from, to) in ways.by_ref().take(10) {
+                        let order = transfer(from, to);
+                        let mut submission = client.submit(None, order.clone()).unwrap();
+                        while let Outcome::Aborted { refusal, .. } = &submission.outcome {
+                            assert!(refusal.reason.retryable(), "{refusal}");
+                            submission = client.retry(submission.request, order.clone()).unwrap();
+                        }
+                        let outcome = submission.outcome;
+                        assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome}");
+                    }
+                });
+            }
+        });
+        world.works_and_stops();
+    }
+}
+
 #[test]
 fn what_is_prepared_keeps_its_kind_of_hold_over_a_restart_with_another_policy() {
     for store in STORES {
-        for (before, after) in [("escrow", "no-wait"), ("no-wait", "escrow")] {
+        for (before, after) in [("escrow", "no-wait"), ("escrow", "wait"), ("no-wait", "escrow")] {
             let mut world = World::start_with(store, |config| config.locking = before.to_owned());
             let second = Second::new(&world);
             second.is_up();

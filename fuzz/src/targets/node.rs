@@ -13,7 +13,7 @@ use protocol::locking::Locking;
 use protocol::message::{FromNode, NodeAnswer, Vote};
 use protocol::participant::{
     NodeEntry, NodeKey, NodeRecord, NodeState, Participant, ParticipantConfig, ParticipantInput,
-    ParticipantTimer, SessionId,
+    ParticipantTimer, SessionId, waits_for_ever,
 };
 
 use super::node_shadow::Shadow;
@@ -96,10 +96,10 @@ pub(super) struct Node {
 
 impl Node {
     fn new(choices: &mut Choices<'_>) -> Node {
-        let locking = if choices.flag() {
-            Locking::Escrow
-        } else {
-            Locking::NoWait
+        let locking = match choices.byte() & 3 {
+            0 => Locking::NoWait,
+            2 => Locking::Wait,
+            _ => Locking::Escrow,
         };
         let config = ParticipantConfig {
             node: "N1".parse().expect("a good name"),
@@ -170,7 +170,7 @@ impl Node {
         for (seq, record) in &effects.records {
             seen.tell(|| format!("    append {seq} {record}"));
             assert_eq!(self.records.last().map_or(0, |(seq, _)| *seq) + 1, *seq);
-            is_asked_for(record, &input);
+            is_asked_for(record, &input, self.config.locking, &self.talk);
             self.shadow.note(*seq, record);
             self.talk.note(record);
             self.records.push((*seq, record.clone()));
@@ -182,6 +182,7 @@ impl Node {
                     .expect("a record has an action"),
             );
         }
+        assert_eq!(waits_for_ever([&self.machine].into_iter()), None);
         self.shadow.compare(self.machine.state());
         if self.config.request_window > 1_000 {
             self.shadow.once_each();

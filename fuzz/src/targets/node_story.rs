@@ -2,7 +2,7 @@
 //! that everything meets everything.
 
 use protocol::codec;
-use protocol::id::{AccountId, NodeId, RequestId, StoreId, TxnId, TxnPoint};
+use protocol::id::{AccountId, Birth, NodeId, RequestId, StoreId, TxnId, TxnPoint};
 use protocol::leg::{BodyDigest, Operation};
 use protocol::message::{Home, NodeQuestion, OperatorWord, Prepare, Reference, ToNode};
 use protocol::money::{AMOUNT_MAX, Delta};
@@ -227,6 +227,7 @@ fn prepare(choices: &mut Choices<'_>, seen: &mut Seen) -> Prepare {
         operations,
         opens: shape & 32 == 32,
         participants,
+        birth: Birth(u64::from(shape >> 1 & 7)),
         home: (shape & 64 == 64).then(|| home(choices, seen)),
     }
 }
@@ -252,6 +253,7 @@ fn deposit(node: &mut Node, choices: &mut Choices<'_>, seen: &mut Seen) {
         operations: vec![operation(AccountId::world(), -amount), operation(account, amount)],
         opens: true,
         participants: vec!["N1".parse().expect("a good name")],
+        birth: Birth(4),
         home: Some(Home {
             request: RequestId(100 + u128::from(choices.byte())),
             digest: BodyDigest(1),

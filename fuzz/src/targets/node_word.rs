@@ -7,8 +7,10 @@ use protocol::effects::Outgoing;
 use protocol::fold::Seq;
 use protocol::frame::BODY_LEN_MAX;
 use protocol::id::{AccountId, Epoch, StoreId, TxnId};
+use protocol::leg::Operation;
+use protocol::locking::Locking;
 use protocol::message::{
-    BalanceAnswer, Executed, FromNode, Home, Knowledge, NodeAnswer, NodeQuestion, ToNode, Vote,
+    BalanceAnswer, Executed, FromNode, Home, Knowledge, NodeAnswer, NodeQuestion, Prepare, ToNode, Vote,
 };
 use protocol::participant::{NodeRecord, ParticipantInput, ParticipantTimer, Progress, SessionId};
 use protocol::reason::{Decision, Reason};
@@ -30,7 +32,12 @@ pub(super) struct Talk {
     freezes: BTreeSet<(SessionId, u64)>,
     frozen: Option<(SessionId, u64)>,
     full: bool,
+    /// What was asked for on connections that stand: under `--locking wait` it may be done later.
+    asked: BTreeSet<(SessionId, Asked)>,
 }
+
+/// A transaction, whether the node is to do it alone, and what.
+type Asked = (TxnId, bool, Vec<Operation>);
 
 impl Talk {
     pub(super) fn hear(&mut self, input: &ParticipantInput, shadow: &Shadow) {
@@ -49,6 +56,7 @@ impl Talk {
     fn lose(&mut self, session: SessionId) {
         self.connected.remove(&session);
         self.trusted.remove(&session);
+        self.asked.retain(|(on, _)| *on != session);
         if self.frozen.is_some_and(|(of, _)| of == session) {
             self.frozen = None;
         }
@@ -82,15 +90,25 @@ impl Talk {
                     self.frozen = None;
                 }
             }
+            ToNode::Prepare(prepare) => self.hear_prepare(session, prepare, false),
+            ToNode::Execute(prepare) => self.hear_prepare(session, prepare, true),
             ToNode::Join { .. }
-            | ToNode::Prepare(_)
-            | ToNode::Execute(_)
             | ToNode::Query { .. }
             | ToNode::Recall { .. }
             | ToNode::Pending { .. }
             | ToNode::NotMine { .. }
             | ToNode::Ask { .. } => {}
         }
+    }
+
+    fn hear_prepare(&mut self, session: SessionId, prepare: &Prepare, alone: bool) {
+        let asked = (prepare.txn, alone, prepare.operations.clone());
+        self.asked.insert((session, asked));
+    }
+
+    /// Whether somebody has asked for this who still waits for the answer.
+    fn has_asked(&self, asked: &Asked) -> bool {
+        self.asked.iter().any(|(_, other)| other == asked)
     }
 
     pub(super) fn note(&mut self, record: &NodeRecord) {
@@ -441,8 +459,9 @@ fn remembers(reason: &Reason) -> bool {
     )
 }
 
-/// Money moves only because somebody with authority said so.
-pub(super) fn is_asked_for(record: &NodeRecord, input: &ParticipantInput) {
+/// Money moves only because somebody with authority said so, and under all policies but one because of nothing else.
+pub(super) fn is_asked_for(record: &NodeRecord, input: &ParticipantInput, locking: Locking, talk: &Talk) {
+    let waited = |asked: &Asked| locking == Locking::Wait && talk.has_asked(asked);
     let message = match input {
         ParticipantInput::Message { message, .. } => Some(message),
         ParticipantInput::Start
@@ -455,9 +474,11 @@ pub(super) fn is_asked_for(record: &NodeRecord, input: &ParticipantInput) {
     let right = match record {
         NodeRecord::PrepareOk { txn, operations, .. } => {
             matches!(message, Some(ToNode::Prepare(asked)) if asked.txn == *txn && asked.operations == *operations)
+                || waited(&(*txn, false, operations.clone()))
         }
         NodeRecord::CommitOnePhase { txn, operations, .. } => {
             matches!(message, Some(ToNode::Execute(asked)) if asked.txn == *txn && asked.operations == *operations)
+                || waited(&(*txn, true, operations.clone()))
         }
         NodeRecord::Commit { txn } => {
             matches!(message, Some(ToNode::Decide { txn: told, decision: Decision::Commit, .. }) if told == txn)

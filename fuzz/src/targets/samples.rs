@@ -1,6 +1,6 @@
 //! One message of every kind, as seeds: the fuzzer learns from them what messages look like.
 
-use protocol::id::{NodeId, Place, RequestId, StoreId, TxnId, TxnPoint};
+use protocol::id::{Birth, NodeId, Place, RequestId, StoreId, TxnId, TxnPoint};
 use protocol::leg::{BodyDigest, Operation, Order};
 use protocol::message::{
     Answer, Ask, AuditReport, AuditVerdict, BalanceAnswer, Call, ClusterStatus, CoordinatorStatus,
@@ -8,7 +8,7 @@ use protocol::message::{
     NodeLine, NodeQuestion, NodeStatus, NodeView, OperatorWord, Outcome, Page, Prepare, Reference, Reply,
     Target, ToNode, TxnReport, TxnState, Vote, Work,
 };
-use protocol::reason::{Decision, Reason, Refusal};
+use protocol::reason::{Decision, Holder, Reason, Refusal};
 
 fn txn() -> TxnId {
     TxnId::new(StoreId(0x9f3c), 2, 300)
@@ -45,6 +45,7 @@ fn prepare(order: &Order) -> Prepare {
         operations: order.operations(node()),
         opens: order.opens(),
         participants: order.participants(),
+        birth: Birth(1_700_000_000_000),
         home: Some(home()),
     }
 }
@@ -56,7 +57,10 @@ fn operations() -> Vec<Operation> {
 fn refusal() -> Refusal {
     Refusal {
         reason: Reason::LockContention(place().account),
-        holder: Some(txn()),
+        holder: Some(Holder {
+            txn: txn(),
+            held_s: 3,
+        }),
     }
 }
 

@@ -85,6 +85,7 @@ impl Coordinator {
                 operations: order.operations(node),
                 opens: order.opens(),
                 participants: participants.clone(),
+                birth: request.birth(),
                 home: (node == home_node || planted!(EveryNodeIsHome)).then_some(home),
             };
             // Shows nothing that a crash could take back: the epoch in its id was durable before the first join.

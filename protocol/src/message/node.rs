@@ -10,7 +10,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::fold::Seq;
-use crate::id::{AccountId, Epoch, Incarnation, NodeId, RequestId, StoreId, TxnId, TxnPoint};
+use crate::id::{AccountId, Birth, Epoch, Incarnation, NodeId, RequestId, StoreId, TxnId, TxnPoint};
 use crate::leg::{BodyDigest, Operation};
 use crate::message::client::{BalanceAnswer, Page, Reference};
 use crate::message::report::{NodeLine, NodeStatus, NodeView};
@@ -40,6 +40,8 @@ pub struct Prepare {
     pub opens: bool,
     /// All nodes that take part, sorted.
     pub participants: Vec<NodeId>,
+    /// When its request was born: with its id, its age.
+    pub birth: Birth,
     /// Set at the request's home node only.
     pub home: Option<Home>,
 }

@@ -51,6 +51,8 @@ impl Participant {
             answered: false,
         });
         effects.set(ParticipantTimer::Thaw);
+        // Who waits holds accounts elsewhere, perhaps, and would be refused with its turn.
+        self.all_look_again(effects);
         self.check_freeze(effects);
     }
 

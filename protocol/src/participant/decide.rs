@@ -109,6 +109,7 @@ impl Participant {
             // Ended below the mark; or the disk's last space is for promises: a late prepare gets NO there or asks.
             None => {}
         }
+        self.stop_waiting(txn, effects);
         if let Some(home) = bind {
             let unbound = self.state.requests().knows(&home).0 == Knowledge::Nothing;
             // What an operator forced stays as it is, also where the request that it ended is no longer remembered.
@@ -155,8 +156,10 @@ impl Participant {
                 effects.send(session, FromNode::Unmatched { txn }, self.forced);
                 return;
             }
-            // "Never seen" must stay true: the tombstone refuses the message if it still arrives (R18).
-            let reason = Reason::Unreachable(self.config.node);
+            // "Never seen" must stay true: the tombstone refuses the message if it still arrives (R18). If it is here and
+            // waits, it has waited long enough.
+            let waited = self.stop_waiting(txn, effects);
+            let reason = waited.map_or(Reason::Unreachable(self.config.node), Reason::LockContention);
             if planted!(NeverSeenForgotten) {
                 let executed = Executed::Refused(reason.into());
                 return self.tell_executed(session, txn, executed, self.forced, effects);
@@ -220,6 +223,8 @@ impl Participant {
         self.turned_away
             .retain(|txn| txn.coordinator != coordinator || txn.at >= below);
         self.append(NodeRecord::Mark { coordinator, below }, Urgency::Lazy, effects);
+        let passed = |txn: TxnId| txn.coordinator == coordinator && txn.at < below;
+        self.stop_all(|waiter| passed(waiter.prepare.txn), effects);
     }
 
     /// The coordinator's decision about a transaction that an operator had forced (R21).
@@ -270,5 +275,6 @@ impl Participant {
         self.prepared_at.remove(&txn);
         self.wake_reads(txn, effects);
         self.check_freeze(effects);
+        self.let_pass(txn, effects);
     }
 }

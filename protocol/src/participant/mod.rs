@@ -1,13 +1,14 @@
 //! The participant: a node's side of two-phase commit, as a pure machine.
 //!
-//! Its durable part is [`NodeState`]; everything else here (sessions, waiting reads, a freeze) is gone after a crash,
-//! and nothing that anyone was promised depends on it.
+//! Its durable part is [`NodeState`]; everything else here (sessions, waiting reads and transactions, a freeze) is gone
+//! after a crash, and nothing that anyone was promised depends on it.
 
 mod cut;
 mod decide;
 mod numbers;
 mod operator;
 mod prepare;
+mod queue;
 mod read;
 mod record;
 mod requests;
@@ -19,18 +20,20 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 pub(crate) use operator::bounded;
+pub use queue::waits_for_ever;
 pub use record::NodeRecord;
 pub use requests::{Progress, REQUEST_WINDOW, RequestEntry, Requests};
 pub use state::{CoordinatorSeen, Finished, Forced, NodeEntry, NodeKey, NodeState, Prepared};
 
 use crate::effects::{Effects, Machine, Urgency};
 use crate::fold::{Fold, Seq};
-use crate::id::{CoordinatorId, NodeId, StoreId, TxnId};
+use crate::id::{Birth, CoordinatorId, NodeId, StoreId, TxnId};
 use crate::locking::Locking;
 use crate::message::{FromNode, NodeAnswer, NodeQuestion, ToNode};
 use crate::planted;
 use crate::reason::Reason;
 use cut::Freeze;
+use queue::Queue;
 use read::Read;
 use session::Session;
 
@@ -107,6 +110,15 @@ pub enum ParticipantTimer {
     Thaw,
 }
 
+/// Since when a transaction is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Since {
+    /// The tick in which that was first seen.
+    tick: u64,
+    /// When its request was born; not known of what was found prepared at the start.
+    birth: Option<Birth>,
+}
+
 /// A node's side of two-phase commit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Participant {
@@ -116,9 +128,10 @@ pub struct Participant {
     /// decision is durable at the coordinator.
     forced: Seq,
     sessions: BTreeMap<SessionId, Session>,
-    /// Ticks since the start, and in which of them each prepared transaction was first seen.
+    /// Ticks since the start, and since when each prepared transaction is.
     tick: u64,
-    prepared_at: BTreeMap<TxnId, u64>,
+    prepared_at: BTreeMap<TxnId, Since>,
+    queue: Queue,
     reads: BTreeMap<u64, Read>,
     next_read: u64,
     freeze: Option<Freeze>,
@@ -164,7 +177,8 @@ impl Machine for Participant {
 impl Participant {
     /// A participant with a recovered state.
     pub fn new(config: ParticipantConfig, state: NodeState) -> Participant {
-        let prepared_at = state.prepared().keys().map(|&txn| (txn, 0)).collect();
+        let found = Since { tick: 0, birth: None };
+        let prepared_at = state.prepared().keys().map(|&txn| (txn, found)).collect();
         Participant {
             config,
             forced: state.seq(),
@@ -172,6 +186,7 @@ impl Participant {
             sessions: BTreeMap::new(),
             tick: 0,
             prepared_at,
+            queue: Queue::default(),
             reads: BTreeMap::new(),
             next_read: 0,
             freeze: None,
@@ -180,9 +195,9 @@ impl Participant {
         }
     }
 
-    /// How many transactions are prepared: what the log must keep room for.
+    /// How many transactions are prepared or wait to be: what the log must keep room for.
     pub fn load(&self) -> usize {
-        self.state.prepared().len()
+        self.state.prepared().len() + self.queue.len()
     }
 
     fn on_start(&mut self, effects: &mut Effects<Participant>) {
@@ -298,7 +313,7 @@ impl Participant {
         let doubtful: BTreeSet<TxnId> = self
             .prepared_at
             .iter()
-            .filter(|&(_, &at)| at < since)
+            .filter(|(_, at)| at.tick < since)
             .map(|(&txn, _)| txn)
             .collect();
         for &txn in doubtful.iter() {

@@ -104,11 +104,17 @@ impl Participant {
             txn,
             operations: prepared.operations.clone(),
             participants: prepared.participants.clone(),
-            age_s: self.tick - self.prepared_at.get(&txn).copied().unwrap_or(self.tick),
+            age_s: self.held_s(txn),
             coordinator_connected: self.session_of(txn.coordinator).is_some(),
         };
         let names = |line: &NodeLine| line.operations.len() + line.participants.len();
         bounded(self.state.prepared().iter().map(line), names).collect()
+    }
+
+    /// For how many seconds this process has seen a transaction prepared.
+    pub(super) fn held_s(&self, txn: TxnId) -> u64 {
+        let since = self.prepared_at.get(&txn);
+        since.map_or(0, |since| self.tick - since.tick)
     }
 
     /// An operator forces the end of a prepared transaction. Idempotent; never overwrites what has ended.

@@ -2,19 +2,29 @@
 
 use alloc::format;
 
+use super::queue::Ahead;
 use super::session::Session;
 use super::state::{is_merged, net};
-use super::{NodeRecord, Participant, SessionId};
+use super::{NodeRecord, Participant, SessionId, Since};
 use crate::effects::{Effects, Urgency};
 use crate::fold::{Fold, Seq};
 use crate::id::TxnId;
 use crate::leg::Operation;
+use crate::locking::Locking;
 use crate::message::{Executed, FromNode, Home, Prepare, Vote};
 use crate::planted;
-use crate::reason::{Reason, Refusal};
+use crate::reason::{Holder, Reason, Refusal};
+
+/// What can be done about a transaction now.
+pub(super) enum Turn {
+    /// All of it.
+    Now,
+    /// Nothing before that one is out of the way.
+    Behind(Ahead),
+}
 
 /// Why a node will not do its part.
-enum Refused {
+pub(super) enum Refused {
     /// It looked and it cannot: remembered as a tombstone.
     Cannot(Refusal),
     /// The home knows the request from another attempt: remembered as a tombstone.
@@ -51,12 +61,51 @@ impl Participant {
             );
             return;
         }
-        match self.examine(&prepare, false) {
+        if self.queue.contains(&txn) {
+            return; // A repeat: it keeps its place.
+        }
+        let turn = self.examine(&prepare, false);
+        self.take_turn(session, prepare, false, turn, effects);
+    }
+
+    /// Does what can be done about a transaction, as [`Participant::examine`] has just found.
+    pub(super) fn take_turn(
+        &mut self,
+        session: SessionId,
+        prepare: Prepare,
+        one_phase: bool,
+        turn: Result<Turn, Refused>,
+        effects: &mut Effects<Participant>,
+    ) {
+        let looked = match turn {
+            Ok(Turn::Behind(ahead)) => {
+                return self.wait_behind(session, prepare, one_phase, ahead, effects);
+            }
+            Ok(Turn::Now) => Ok(()),
+            Err(refused) => Err(refused),
+        };
+        if one_phase {
+            self.execute(session, prepare, looked, effects);
+        } else {
+            self.promise(session, prepare, looked, effects);
+        }
+    }
+
+    fn promise(
+        &mut self,
+        session: SessionId,
+        prepare: Prepare,
+        looked: Result<(), Refused>,
+        effects: &mut Effects<Participant>,
+    ) {
+        let txn = prepare.txn;
+        match looked {
             Ok(()) => {
                 let Prepare {
                     operations,
                     opens,
                     participants,
+                    birth,
                     home,
                     ..
                 } = prepare;
@@ -71,7 +120,8 @@ impl Participant {
                 };
                 let urgency = planted!(VoteBeforeSync: Urgency::Forced => Urgency::Lazy);
                 let durable = self.append(record, urgency, effects);
-                self.prepared_at.insert(txn, self.tick);
+                let (tick, birth) = (self.tick, Some(birth));
+                self.prepared_at.insert(txn, Since { tick, birth });
                 effects.send(
                     session,
                     FromNode::Vote {
@@ -105,6 +155,9 @@ impl Participant {
         if !self.may_begin(txn, from, effects) {
             return;
         }
+        if self.queue.contains(&txn) {
+            return; // A repeat: it keeps its place.
+        }
         let Some(home) = prepare.home else {
             effects.alarm(format!("{txn} has one participant but no request: ignored"));
             return;
@@ -117,7 +170,20 @@ impl Participant {
         if self.state.finished(&txn).is_some() {
             return self.on_query(session, txn, &home, effects); // A repeat: the decision stands.
         }
-        let executed = match self.examine(&prepare, true) {
+        let turn = self.examine(&prepare, true);
+        self.take_turn(session, prepare, true, turn, effects);
+    }
+
+    fn execute(
+        &mut self,
+        session: SessionId,
+        prepare: Prepare,
+        looked: Result<(), Refused>,
+        effects: &mut Effects<Participant>,
+    ) {
+        let txn = prepare.txn;
+        let home = prepare.home.expect("checked when it arrived");
+        let executed = match looked {
             Ok(()) => {
                 let Prepare {
                     operations, opens, ..
@@ -175,7 +241,8 @@ impl Participant {
         rightful
     }
 
-    fn examine(&self, prepare: &Prepare, one_phase: bool) -> Result<(), Refused> {
+    /// Whether it can be done, and whether now. Changes nothing.
+    pub(super) fn examine(&self, prepare: &Prepare, one_phase: bool) -> Result<Turn, Refused> {
         let txn = prepare.txn;
         if let Some(finished) = self.state.finished(&txn)
             && !planted!(PreparedAgain)
@@ -200,11 +267,34 @@ impl Participant {
         if !well_formed(&prepare.operations, one_phase) {
             return Err(Refused::AsBefore(Reason::Stale.into()));
         }
-        let hold = self.config.locking.hold();
+        let locking = self.config.locking;
+        if locking == Locking::Wait {
+            if !self.queue.contains(&txn)
+                && let Some(refusal) = self.outranked(prepare)
+            {
+                return Err(self.cannot(refusal));
+            }
+            if let Some(ahead) = self.ahead_of(prepare) {
+                return Ok(Turn::Behind(ahead));
+            }
+        }
         self.state
             .ledger()
-            .check(&prepare.operations, prepare.opens, hold)
-            .map_err(Refused::Cannot)
+            .check(&prepare.operations, prepare.opens, locking.hold())
+            .map(|()| Turn::Now)
+            .map_err(|refusal| self.cannot(refusal))
+    }
+
+    /// A refusal, with the time for which its holder has been there.
+    fn cannot(&self, refusal: Refusal) -> Refused {
+        let dated = |Holder { txn, .. }: Holder| Holder {
+            txn,
+            held_s: self.held_s(txn),
+        };
+        Refused::Cannot(Refusal {
+            holder: refusal.holder.map(dated),
+            ..refusal
+        })
     }
 
     /// Leaves a tombstone where one is due, and says what to answer.
@@ -223,7 +313,8 @@ impl Participant {
         };
         match refused {
             Refused::Cannot(refusal) => {
-                tombstone(refusal.reason.clone(), refusal.holder, prepare.home);
+                let holder = refusal.holder.map(|holder| holder.txn);
+                tombstone(refusal.reason.clone(), holder, prepare.home);
                 Executed::Refused(refusal)
             }
             Refused::Duplicate(home) => {

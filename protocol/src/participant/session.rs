@@ -39,6 +39,8 @@ impl Participant {
         self.record_proofs(effects);
         self.sessions.remove(&session);
         self.reads.retain(|_, read| read.session != session);
+        // Their votes could not be sent; the coordinator counts a lost link as NO, or asks again.
+        self.stop_all(|waiter| waiter.session == session, effects);
         if self
             .freeze
             .as_ref()
@@ -83,6 +85,7 @@ impl Participant {
         let Some(&Session { coordinator, .. }) = self.sessions.get(&session) else {
             return;
         };
+        self.stop_all(|waiter| waiter.session == session, effects);
         // What its earlier connections have proved counts, also where they are not known to be dead yet.
         self.record_proofs(effects);
         let seen = self.state.coordinator(coordinator);

@@ -9,11 +9,11 @@ use protocol::leg::{BodyDigest, Order};
 use protocol::message::{
     Answer, Ask, Call, Executed, FromNode, Home, Knowledge, Outcome, Prepare, Reply, ToNode, Vote,
 };
-use protocol::reason::{Decision, Reason};
+use protocol::reason::{Decision, Holder, Reason, Refusal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::transcripts::compare;
+use crate::transcripts::{BIRTH, compare};
 
 fn line<T>(table: &mut String, value: &T)
 where
@@ -54,6 +54,7 @@ fn messages_have_the_bytes_they_always_had() {
         operations: order.operations("N1".parse().unwrap()),
         opens: false,
         participants: order.participants(),
+        birth: BIRTH,
         home: Some(home),
     };
     let mut table = String::new();
@@ -99,6 +100,14 @@ fn messages_have_the_bytes_they_always_had() {
         FromNode::Vote {
             txn,
             vote: Vote::No(refusal.clone().into()),
+            durable: 72,
+        },
+        FromNode::Vote {
+            txn,
+            vote: Vote::No(Refusal {
+                holder: Some(Holder { txn, held_s: 42 }),
+                ..refusal.clone().into()
+            }),
             durable: 72,
         },
         FromNode::Vote {

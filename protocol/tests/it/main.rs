@@ -9,4 +9,5 @@ mod random;
 mod stored;
 mod table;
 mod transcripts;
+mod waiting;
 mod world;

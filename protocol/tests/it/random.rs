@@ -107,11 +107,8 @@ fn place(node: usize, account: usize) -> Place {
 
 impl Run {
     fn new(seed: u64) -> Run {
-        let locking = if seed.is_multiple_of(3) {
-            Locking::Escrow
-        } else {
-            Locking::NoWait
-        };
+        let policies = u64::try_from(Locking::ALL.len()).unwrap();
+        let locking = Locking::ALL[usize::try_from(seed % policies).unwrap()];
         let mut run = Run {
             world: World::new(COORDINATORS, NODES, locking),
             choices: Choices::new(seed),

@@ -11,7 +11,7 @@ use protocol::money::Amount;
 use protocol::participant::{NodeRecord, ParticipantInput};
 use protocol::reason::{Decision, Reason};
 
-use crate::transcripts::{C, N1, N2, Story, compare, txn};
+use crate::transcripts::{BIRTH, C, N1, N2, Story, compare, txn};
 use crate::world::node_id;
 
 /// The transaction of every line: N1/A -30, N2/B +30, request 1, home N1.
@@ -107,6 +107,7 @@ fn node_inputs() -> Vec<ToNode> {
         operations: order().operations(node_id(N1)),
         opens: false,
         participants: order().participants(),
+        birth: BIRTH,
         home: Some(home(repeated)),
     };
     let deposit = Order::deposit("N1/A".parse().unwrap(), Amount::try_from(5).unwrap());
@@ -115,6 +116,7 @@ fn node_inputs() -> Vec<ToNode> {
         operations: deposit.operations(node_id(N1)),
         opens: true,
         participants: deposit.participants(),
+        birth: BIRTH,
         home: Some(home(false)),
     };
     let decide = |decision: Decision, bind: Option<Home>| ToNode::Decide {

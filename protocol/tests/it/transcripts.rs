@@ -7,7 +7,7 @@ use std::path::Path;
 use faults::fired;
 use protocol::coordinator::CoordinatorTimer;
 use protocol::fold::Fold;
-use protocol::id::{Place, RequestId, StoreId, TxnId, TxnPoint};
+use protocol::id::{Birth, Place, RequestId, StoreId, TxnId, TxnPoint};
 use protocol::leg::{BodyDigest, Leg, Order};
 use protocol::locking::Locking;
 use protocol::message::{Ask, Call, Home, OperatorWord, Prepare, ToNode};
@@ -24,7 +24,7 @@ pub(crate) struct Story {
 }
 
 pub(crate) const C: usize = 0;
-const D: usize = 1;
+pub(crate) const D: usize = 1;
 pub(crate) const N1: usize = 0;
 pub(crate) const N2: usize = 1;
 
@@ -37,10 +37,18 @@ fn order(legs: &str) -> Order {
     Order::new(&legs).unwrap()
 }
 
+/// When the requests of these stories were born, where that does not matter.
+pub(crate) const BIRTH: Birth = Birth(1_700_000_000_000);
+
 impl Story {
     pub(crate) fn new(coordinators: usize, nodes: usize) -> Story {
+        Story::under(Locking::NoWait, coordinators, nodes)
+    }
+
+    /// A story under another conflict policy.
+    pub(crate) fn under(locking: Locking, coordinators: usize, nodes: usize) -> Story {
         let mut story = Story {
-            world: World::new(coordinators, nodes, Locking::NoWait),
+            world: World::new(coordinators, nodes, locking),
             calls: 0,
         };
         for (n, account) in ["N1/A", "N2/B", "N3/C"].iter().enumerate().take(nodes) {
@@ -62,7 +70,7 @@ impl Story {
         story
     }
 
-    fn ask(&mut self, c: usize, ask: Ask) {
+    pub(crate) fn ask(&mut self, c: usize, ask: Ask) {
         self.calls += 1;
         self.world.call(c, self.calls, Call { id: self.calls, ask });
     }
@@ -113,29 +121,29 @@ impl Story {
         self.world.sync_coordinator(C);
     }
 
-    fn tell_node(&mut self, n: usize, message: ToNode) {
+    pub(crate) fn tell_node(&mut self, n: usize, message: ToNode) {
         let session = self.world.links[&(C, n)].session.unwrap();
         self.say(&format!("c → {} {message}", node_id(n)));
         self.world
             .step_node(n, ParticipantInput::Message { session, message });
     }
 
-    fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         self.world.trace.push(line.to_owned());
     }
 
-    fn tick_node(&mut self, n: usize) {
+    pub(crate) fn tick_node(&mut self, n: usize) {
         self.say(&format!("{} tick", node_id(n)));
         self.world.fire_node(n, ParticipantTimer::Tick);
     }
 
-    fn tick_coordinator(&mut self, c: usize) {
+    pub(crate) fn tick_coordinator(&mut self, c: usize) {
         self.say(&format!("{} tick", ["c", "d"][c]));
         self.world.fire_coordinator(c, CoordinatorTimer::Tick);
     }
 
     /// Heals, settles, and ends the story with what the accounts hold.
-    fn end(mut self, name: &str) {
+    pub(crate) fn end(mut self, name: &str) {
         self.say("---");
         self.world.heal();
         self.world.settle();
@@ -328,7 +336,7 @@ stories! {
         let operations = order("N1/Z:-1 N2/B:+1").operations(node_id(N1));
         let participants = vec![node_id(N1), node_id(N2)];
         s.tell_node(N1, ToNode::Prepare(Prepare {
-            txn: txn(1, 4), operations, opens: false, participants, home: Some(home),
+            txn: txn(1, 4), operations, opens: false, participants, birth: BIRTH, home: Some(home),
         }));
         s.tell_node(N1, ToNode::Query { txn: txn(1, 3), home });
         s.say("what the home says of the request must not be lost any more");

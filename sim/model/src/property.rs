@@ -1,5 +1,6 @@
 //! The properties: what no state may show, and what some run must.
 
+use protocol::participant::waits_for_ever;
 use stateright::Property;
 
 use crate::last_words;
@@ -54,6 +55,10 @@ pub(crate) fn all(scenario: &Scenario) -> Vec<Property<Model>> {
     }));
     properties.push(Property::always("no account is overdrawn", |_, state| {
         !money::is_overdrawn(state)
+    }));
+    properties.push(Property::always("nobody waits for ever", |_, state: &State| {
+        let nodes = state.nodes.iter().map(|process| &process.machine);
+        waits_for_ever(nodes).is_none()
     }));
     properties.push(Property::always(ENDS_WELL, |model: &Model, state: &State| {
         !state.is_still() || ends_well(model, state)

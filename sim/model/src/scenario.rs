@@ -164,6 +164,7 @@ impl Scenario {
             Scenario::proofs(),
             Scenario::two(),
             Scenario::escrow(),
+            Scenario::wait(),
             Scenario::twice(),
             Scenario::alone(),
             Scenario::audit(),
@@ -328,6 +329,38 @@ impl Scenario {
             sights: &[
                 Sight::Aborted,
                 Sight::AllAborted,
+                Sight::CommitOutlivesCoordinator,
+            ],
+            ..Scenario::one()
+        }
+    }
+
+    /// The first is the older one. They come from two coordinators, since one would send both nodes the same order.
+    fn wait() -> Scenario {
+        Scenario {
+            name: "wait",
+            about: "two transfers of two coordinators that cross, and wait for each other if they may; any fault",
+            coordinators: 2,
+            locking: Locking::Wait,
+            wishes: vec![
+                once(submit(1, "N1/A:-60 N2/B:+60")),
+                Wish {
+                    first: 1,
+                    ..once(submit(2, "N1/A:+40 N2/B:-40"))
+                },
+            ],
+            budget: Budget {
+                faults: 1,
+                coordinator_crashes: [1, 1],
+                timers: 1,
+                ..Scenario::one().budget
+            },
+            sights: &[
+                Sight::AllCommitted,
+                Sight::Waits,
+                Sight::WaitsAndIsPrepared,
+                Sight::WaitsInVain,
+                Sight::Contention,
                 Sight::CommitOutlivesCoordinator,
             ],
             ..Scenario::one()

@@ -80,6 +80,12 @@ sights! {
     MarkRefuses,
     /// a transaction is refused because another one holds the account
     Contention,
+    /// a transaction waits for a younger one
+    Waits,
+    /// one that has waited is prepared
+    WaitsAndIsPrepared,
+    /// one that waits is given up
+    WaitsInVain,
     /// a home refuses a second attempt of a request
     DuplicateRefused,
     /// a home is asked again how the first attempt ended
@@ -124,6 +130,7 @@ impl Seen {
 /// What a node's step shows. `before` is the machine as it was.
 pub(crate) fn node_step(
     before: &Participant,
+    after: &Participant,
     input: &ParticipantInput,
     done: &Done<Participant>,
     seen: &Seen,
@@ -153,6 +160,17 @@ pub(crate) fn node_step(
     }
     if let ParticipantInput::Message { message, .. } = input {
         node_message(before, message, done, seen);
+    }
+    if before.waiting() < after.waiting() {
+        seen.note(Sight::Waits);
+    }
+    if before.waiting() > after.waiting() {
+        let promised = |record: &NodeRecord| matches!(record, NodeRecord::PrepareOk { .. });
+        seen.note(if done.records.iter().any(promised) {
+            Sight::WaitsAndIsPrepared
+        } else {
+            Sight::WaitsInVain
+        });
     }
 }
 

@@ -246,7 +246,7 @@ impl<'m> World<'m> {
         let before = self.state.nodes[n].clone();
         let mut process = Process::clone(&before);
         let done = process.step(input.clone());
-        watch::node_step(&before.machine, &input, &done, &self.model.seen);
+        watch::node_step(&before.machine, &process.machine, &input, &done, &self.model.seen);
         self.say_done(&node_id(n).to_string(), &done.records, done.forced, &done.notes);
         for record in &done.records {
             self.note_record(record);

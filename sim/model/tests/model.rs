@@ -49,7 +49,7 @@ fn no_single_fault_breaks_a_rule_of_one_transfer() {
 
 #[test]
 fn without_faults_no_order_of_events_breaks_a_rule() {
-    for name in ["two", "escrow", "twice", "audit", "freeze"] {
+    for name in ["two", "escrow", "wait", "twice", "audit", "freeze"] {
         holds(name, 0);
     }
 }

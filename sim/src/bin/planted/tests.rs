@@ -115,6 +115,22 @@ const TESTS: &[(Bug, Test)] = &[
             "transcripts::a_log_that_one_node_found_short_presumes_nothing_for_another_that_cannot_tell",
         ),
     ),
+    (
+        Bug::YoungerWaits,
+        Test::of(
+            "protocol",
+            "it",
+            "waiting::two_that_cross_do_not_wait_for_each_other",
+        ),
+    ),
+    (
+        Bug::QueueOvertaken,
+        Test::of(
+            "protocol",
+            "it",
+            "waiting::nobody_overtakes_to_an_account_that_is_free",
+        ),
+    ),
     (Bug::UnknownCommitAcked, TABLE_NODE),
     (Bug::EndNotTold, RANDOM),
     (Bug::EpochsNotKept, RANDOM),
