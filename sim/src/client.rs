@@ -61,6 +61,10 @@ pub(crate) struct Client {
     pub(crate) idle_until: Time,
     /// Requests whose outcome it still wants to know.
     pub(crate) open: Vec<usize>,
+    /// Requests that go out in one frame with the next.
+    pub(crate) along: Vec<usize>,
+    /// Requests that went out with another and are not answered, by their calls.
+    pub(crate) riding: BTreeMap<u64, usize>,
     pub(crate) dice: Dice,
 }
 
@@ -86,12 +90,31 @@ impl Client {
             calls: 0,
             idle_until: Time::default(),
             open: Vec::new(),
+            along: Vec::new(),
+            riding: BTreeMap::new(),
             dice,
         }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
         self.running.is_none()
+    }
+
+    /// Whether it knows the outcome of all that it has asked for.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.open.is_empty() && self.along.is_empty() && self.riding.is_empty()
+    }
+
+    /// The number of another call.
+    pub(crate) fn next_call(&mut self) -> u64 {
+        self.calls += 1;
+        self.calls
+    }
+
+    /// Gives up waiting for what went out with another request: it will be asked about by itself.
+    pub(crate) fn ask_about_riders(&mut self) {
+        let riders = std::mem::take(&mut self.riding).into_values();
+        self.open.extend(riders.chain(self.along.drain(..)));
     }
 
     /// When it next has something to do by itself.

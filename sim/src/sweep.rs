@@ -163,6 +163,7 @@ impl Story {
                 evil: 0,
                 read: 100,
                 audit: 50,
+                batch: 0,
                 think: 200,
                 patience: 3 * SECOND,
             },

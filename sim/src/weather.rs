@@ -104,6 +104,8 @@ pub struct Habits {
     pub read: Permille,
     /// How likely an audit is asked for before the next request.
     pub audit: Permille,
+    /// How likely requests travel together, in one frame.
+    pub batch: Permille,
     /// How long a client thinks between requests, at most.
     pub think: Micros,
     /// How long a client waits for a request, at most.
@@ -169,6 +171,7 @@ impl Weather {
             evil: 150,
             read: *dice.pick(&[50, 100, 200]),
             audit: *dice.pick(&[0, 10, 40]),
+            batch: batches(seed),
             think: dice.skewed(2 * MS, 300 * MS),
             patience: dice.between(2 * SECOND, 12 * SECOND),
         };
@@ -191,6 +194,11 @@ impl Weather {
             down: dice.skewed(MS, SECOND),
         }
     }
+}
+
+/// In every fourth world clients send batches. Nothing is drawn for it, so that the other worlds stay what they were.
+fn batches(seed: u64) -> Permille {
+    if seed % 4 == 1 { 300 } else { 0 }
 }
 
 /// Mostly one policy everywhere, since a mixture shows less of each. Drawn apart, so that the rest of a seed's world does

@@ -1,9 +1,9 @@
 //! What clients think of, ask and are told.
 
 use protocol::codec;
-use protocol::frame;
+use protocol::frame::{self, Growing};
 use protocol::hello::Hello;
-use protocol::message::{Answer, Ask, AuditVerdict, BalanceAnswer, Outcome, Reply};
+use protocol::message::{Answer, Ask, AuditVerdict, BalanceAnswer, Call, Outcome, Reply};
 use protocol::reason::Reason;
 use protocol::request;
 
@@ -44,6 +44,13 @@ impl World {
             Cargo::Frame(frame) => {
                 let body = frame::read(&frame.bytes).ok().flatten();
                 match body.map(codec::decode::<Reply>) {
+                    Some(Ok(Reply {
+                        id,
+                        answer: Answer::Outcome(outcome),
+                    })) if !frame.damaged && self.clients[number].riding.contains_key(&id) => {
+                        self.rider_hears(number, id, &outcome);
+                        Vec::new()
+                    }
                     Some(Ok(reply)) if !frame.damaged => {
                         if let Some(text) = frame.text {
                             let (from, to) = (frame.from, Who::Client(number));
@@ -90,9 +97,15 @@ impl World {
                     }
                 }
                 Wish::Call(conn, call) => {
+                    let mut calls = vec![call];
+                    if let Ask::Submit { .. } = calls[0].ask {
+                        calls.extend(self.riders(number));
+                    }
                     let mut bytes = Vec::new();
-                    frame::write(&codec::encode(&call), &mut bytes);
-                    let kind = match call.ask {
+                    let open = Growing::begin(&mut bytes);
+                    calls.iter().for_each(|call| codec::encode_into(call, &mut bytes));
+                    open.seal(&mut bytes);
+                    let kind = match calls[0].ask {
                         Ask::Submit { .. } => Kind::Submit,
                         Ask::Balance { .. }
                         | Ask::Accounts { .. }
@@ -108,7 +121,10 @@ impl World {
                         bytes,
                         kind,
                         from: who,
-                        text: self.trace.is_on().then(|| call.to_string()),
+                        text: self.trace.is_on().then(|| {
+                            let texts: Vec<String> = calls.iter().map(ToString::to_string).collect();
+                            texts.join(" + ")
+                        }),
                         damaged: false,
                     };
                     self.send(conn, frame);
@@ -122,12 +138,40 @@ impl World {
         }
     }
 
+    /// The calls that go out in one frame with a client's request.
+    fn riders(&mut self, number: usize) -> Vec<Call> {
+        let client = &mut self.clients[number];
+        let orders = std::mem::take(&mut client.along);
+        let riders = orders.into_iter().map(|order| {
+            let id = client.next_call();
+            client.riding.insert(id, order);
+            let ask = Ask::Submit {
+                request: request_id(order),
+                repeated: false,
+                order: self.history.asked()[order].order.clone(),
+            };
+            Call { id, ask }
+        });
+        riders.collect()
+    }
+
+    /// The outcome of a request that went out with another.
+    fn rider_hears(&mut self, number: usize, call: u64, outcome: &Outcome) {
+        let client = &mut self.clients[number];
+        let order = client.riding.remove(&call).expect("it was looked up");
+        if let Outcome::Unknown { .. } = outcome {
+            client.open.push(order);
+        }
+        self.history.tell(order, outcome, false, self.now);
+    }
+
     /// An idle client thinks of something to do.
     pub(super) fn think(&mut self, number: usize) -> Vec<Wish> {
         let habits = self.weather.habits;
         let (now, nodes) = (self.now, self.nodes.len());
         let coordinators = self.coordinators.len();
         let client = &mut self.clients[number];
+        client.ask_about_riders();
         let first = client.dice.chance(200).then(|| client.dice.below(coordinators));
         if !client.open.is_empty() && (self.requests_left == 0 || client.dice.chance(300)) {
             let at = client.dice.below(client.open.len());
@@ -164,13 +208,28 @@ impl World {
             };
             return self.clients[number].begin(Job::Reuse, ask, first, habits.patience, now);
         }
+        if habits.batch > 0 && self.clients[number].dice.chance(habits.batch) {
+            for _ in 0..self.clients[number].dice.between(1, 6) {
+                if self.requests_left > 1 {
+                    let order = self.new_order(number);
+                    self.asked_before.insert(order);
+                    self.clients[number].along.push(order);
+                }
+            }
+        }
+        let order = self.new_order(number);
+        self.ask(number, order, first)
+    }
+
+    /// A client thinks of a new request.
+    fn new_order(&mut self, number: usize) -> usize {
         self.requests_left -= 1;
+        let (habits, nodes) = (self.weather.habits, self.nodes.len());
         let idea = workload::idea(&mut self.clients[number].dice, &habits, nodes);
         if let Some(id) = idea.fault {
             self.tally.fire(id);
         }
-        let order = self.history.ask(idea.order, now, idea.never);
-        self.ask(number, order, first)
+        self.history.ask(idea.order, self.now, idea.never)
     }
 
     /// A transfer that this client was told to have happened; a deposit would have to be repeated as one.
@@ -286,6 +345,6 @@ impl World {
             && self
                 .clients
                 .iter()
-                .all(|client| client.is_idle() && client.open.is_empty())
+                .all(|client| client.is_idle() && client.owes_nothing())
     }
 }
