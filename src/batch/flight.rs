@@ -118,11 +118,19 @@ impl Flight {
         }
         if let Err(error) = self.send_and_receive(until, &mut land) {
             self.break_off(&error.to_string());
-        } else if !self.calls.is_empty() && self.heard.elapsed() > self.config.timeout / 2 {
+        } else if !self.calls.is_empty() && self.heard.elapsed() > self.silence() {
             self.break_off("it answers nothing");
             self.config.coordinators.rotate_left(1);
         }
         Ok(())
+    }
+
+    /// How long a coordinator may answer nothing. Where there is another one, it is not waited for as long.
+    fn silence(&self) -> Duration {
+        match self.config.coordinators.len() {
+            1 => self.config.timeout,
+            _ => self.config.timeout / 3,
+        }
     }
 
     fn send_and_receive(&mut self, until: Instant, land: &mut impl FnMut(u64, Landed)) -> Result<(), Error> {
