@@ -18,7 +18,7 @@ pub(crate) const TARGET: Target = Target {
     seeds,
     memory: (64 << 20, 64),
     shows: &[
-        "whole", "more", "empty", "too long", "checksum", "large", "bytewise",
+        "whole", "more", "empty", "too long", "checksum", "large", "bytewise", "put back",
     ],
     faults: &["W9", "W10", "I11"],
 };
@@ -187,7 +187,20 @@ fn in_pieces(stream: &[u8], cut: u8, seen: &mut Seen) -> Story {
         rest = &rest[len..];
         loop {
             match inbox.next_frame() {
-                Ok(Some(body)) => bodies.push(inbox.body(&body).to_vec()),
+                Ok(Some(body)) => {
+                    let mut whole = inbox.body(&body).to_vec();
+                    let waiting = if cut.is_multiple_of(2) { 0 } else { whole.len() / 2 };
+                    if waiting > 0 {
+                        // A part of it has to wait, as that of a batch when too much is open.
+                        whole.truncate(whole.len() - waiting);
+                        inbox.put_back(waiting);
+                        inbox.settle(&mut spare);
+                        let rest = inbox.rest().expect("it was put back");
+                        whole.extend_from_slice(inbox.body(&rest));
+                        seen.way("put back");
+                    }
+                    bodies.push(whole);
+                }
                 Ok(None) => break,
                 Err(bad) => return (bodies, Err(bad)),
             }

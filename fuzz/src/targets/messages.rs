@@ -111,6 +111,13 @@ where
         codec::decode::<T>(&body[..body.len() - 1]).is_err(),
         "{value:?} without its last byte"
     );
+    // As a frame of several: one after the other, and what follows the last is nothing.
+    let several = [body, body].concat();
+    let mut rest = several.as_slice();
+    for _ in 0..2 {
+        assert_eq!(codec::decode_next::<T>(&mut rest).as_ref(), Ok(&value));
+    }
+    assert!(rest.is_empty(), "{} bytes behind {value:?} twice", rest.len());
     seen.way(&reactor::kind(&value));
 }
 
