@@ -19,6 +19,8 @@ fn planted_bugs_are_found() {
         (Bug::ActivePresumedAborted, "one", 1),
         (Bug::AckBeforeSync, "one", 1),
         (Bug::ExecutedBeforeSync, "alone", 2),
+        (Bug::YoungerWaits, "wait", 0),
+        (Bug::WaitersForgotten, "wait", 0),
     ] {
         plant(Some(bug));
         let scenario = Scenario::named(scenario).expect("a scenario of ours");
