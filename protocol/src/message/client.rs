@@ -14,7 +14,8 @@ use crate::message::report::{AuditReport, ClusterStatus, InDoubt, TxnReport};
 use crate::money::Balance;
 use crate::reason::Refusal;
 
-/// Client → coordinator. Calls on one connection may overlap; replies come in any order.
+/// Client → coordinator. Calls on one connection may overlap, and many may share a frame: a batch. Each is answered by
+/// itself, as soon as it can be; replies come in any order, and those of one moment share frames too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Call {
     /// Chosen by the client; unique among the open calls of its connection.
