@@ -24,7 +24,7 @@ pub(crate) struct Session {
 pub(crate) type Round = Result<(), String>;
 
 impl Session {
-    /// Logs in and prepares the statements of [`Session::prepare_transfer`]. Waits for that.
+    /// Logs in. Waits for that.
     pub(crate) fn open(port: u16) -> Result<Session, String> {
         let text = |error: std::io::Error| format!("PostgreSQL on port {port}: {error}");
         let stream = BlockingStream::connect(("127.0.0.1", port)).map_err(text)?;
@@ -42,6 +42,12 @@ impl Session {
         };
         session.login();
         session.finish_round()?;
+        Ok(session)
+    }
+
+    /// Logs in and prepares the statements of [`Session::prepare_transfer`]. Waits for that.
+    pub(crate) fn for_transfers(port: u16) -> Result<Session, String> {
+        let mut session = Session::open(port)?;
         session.parse("begin", "BEGIN");
         session.parse(
             "move",

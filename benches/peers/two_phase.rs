@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
         for client in 0..clients {
             let mut sessions = Vec::new();
             for (index, server) in servers.iter().enumerate() {
-                let mut session = server.session()?;
+                let mut session = Session::for_transfers(server.port)?;
                 let token = Token(client * servers.len() + index);
                 let interest = Interest::READABLE | Interest::WRITABLE;
                 let registered = session.stream.register(poll.registry(), token, interest);
