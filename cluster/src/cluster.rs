@@ -10,6 +10,7 @@ use protocol::id::NodeId;
 
 use crate::config::{ClusterConfig, Link, Ports};
 use crate::error::{Error, Exit};
+use crate::more::Extra;
 use crate::plan::{coordinator_args, fixed_ports, node_args};
 use crate::ports::FreePorts;
 use crate::process::Process;
@@ -29,6 +30,8 @@ pub struct Cluster {
     processes: BTreeMap<Target, Process>,
     ports: BTreeMap<Target, u16>,
     links: BTreeMap<Link, Proxy>,
+    /// Coordinators beside the first.
+    pub(crate) extras: Vec<Extra>,
     /// Starts of processes so far.
     starts: u64,
     /// Keeps free ports ours.
@@ -48,6 +51,11 @@ impl Cluster {
                 ClusterConfig::NODES_MAX
             )));
         }
+        if config.coordinators == 0 || (config.coordinators > 1 && config.ports != Ports::Free) {
+            return Err(Error::Config(
+                "a cluster has a coordinator; more than one are started on free ports only".to_owned(),
+            ));
+        }
         let mut tries_left = START_TRIES;
         loop {
             tries_left -= 1;
@@ -61,6 +69,7 @@ impl Cluster {
 
     fn started(mut self) -> Result<Cluster, Error> {
         self.start_all()?;
+        self.start_extras()?;
         Ok(self)
     }
 
@@ -73,7 +82,7 @@ impl Cluster {
             .collect();
         let (ports, reserved) = match config.ports {
             Ports::Free => {
-                let found = FreePorts::find(targets.len())
+                let found = FreePorts::find(targets.len() + usize::from(config.coordinators - 1))
                     .map_err(|error| Error::Io("cannot find free ports".to_owned(), error))?;
                 (found.ports.clone(), Some(found))
             }
@@ -82,7 +91,8 @@ impl Cluster {
                 nodes_from,
             } => (fixed_ports(coordinator, nodes_from, config.nodes)?, None),
         };
-        let ports: BTreeMap<Target, u16> = targets.into_iter().zip(ports).collect();
+        let mut ports_left = ports.into_iter();
+        let ports: BTreeMap<Target, u16> = targets.into_iter().zip(ports_left.by_ref()).collect();
         let links = if config.proxied {
             proxies(&ports).map_err(|error| Error::Io("cannot start a proxy".to_owned(), error))?
         } else {
@@ -105,7 +115,9 @@ impl Cluster {
             )
         };
         let processes = ports.iter().map(process).collect();
+        let extras = Extra::all(&config, ports_left, &dialled);
         Ok(Cluster {
+            extras,
             config,
             processes,
             ports,
@@ -200,6 +212,15 @@ impl Cluster {
         let deadline = Instant::now() + STOP_PATIENCE;
         let left = || deadline.saturating_duration_since(Instant::now());
         let mut ends = Vec::new();
+        for extra in &mut self.extras {
+            extra.process.terminate();
+        }
+        for extra in &mut self.extras {
+            if extra.process.wait(left()).is_err() {
+                extra.process.kill9();
+            }
+            ends.extend(extra.process.poll().cloned());
+        }
         let (coordinators, nodes): (Vec<Target>, Vec<Target>) = running
             .into_iter()
             .partition(|&target| target == Target::Coordinator);

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use protocol::id::{ClusterName, NodeId};
 
-/// A cluster of one coordinator and nodes `N1..Nn`, all on 127.0.0.1 and all in one data directory.
+/// A cluster of coordinators, mostly one, and nodes `N1..Nn`, all on 127.0.0.1 and all in one data directory.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
     /// The `twopence` binary.
@@ -16,6 +16,9 @@ pub struct ClusterConfig {
     pub dir: PathBuf,
     /// How many nodes: 1 to [`ClusterConfig::NODES_MAX`].
     pub nodes: u16,
+    /// How many coordinators, at least one. Those beside the first cannot be broken on purpose; each has its store in a
+    /// directory of its own in [`ClusterConfig::dir`].
+    pub coordinators: u16,
     /// Passed on as `--store`.
     pub store: String,
     /// Passed on to the nodes as `--locking`.
@@ -56,6 +59,7 @@ impl ClusterConfig {
             binary: binary.into(),
             dir: dir.into(),
             nodes: 3,
+            coordinators: 1,
             store: "json".to_owned(),
             locking: "no-wait".to_owned(),
             cluster: "local".parse().expect("a good cluster name"),

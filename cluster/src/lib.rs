@@ -24,6 +24,7 @@ mod cluster;
 mod config;
 mod error;
 mod log;
+mod more;
 mod plan;
 mod ports;
 mod process;

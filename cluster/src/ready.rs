@@ -123,7 +123,7 @@ impl Cluster {
 }
 
 /// A node that the coordinator does not report as up.
-fn not_up(nodes: &[Target], status: &ClusterStatus) -> Option<String> {
+pub(crate) fn not_up(nodes: &[Target], status: &ClusterStatus) -> Option<String> {
     nodes.iter().find_map(|target| {
         let Target::Node(node) = target else {
             return None;
