@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
-use benches::measure::{Audit, Measurement, measure};
+use benches::load::Tick;
+use benches::measure::Audit;
 use benches::options::Options;
 use benches::progress::Progress;
+use benches::recovery::Recovery;
+use benches::suite::{Audience, Measured, Results, Suite, Sweep};
+use benches::{report, table};
 use client::ClientConfig;
 use serde::Serialize;
 
-use crate::cli::{Address, BenchArgs};
+use crate::cli::{Address, BenchArgs, BenchSuite};
 use crate::exit::Exit;
 use crate::logging;
 use crate::output::{explain, print_line};
@@ -16,50 +20,57 @@ use crate::up::interrupt::Interrupt;
 
 /// All that was measured, as programs read it.
 #[derive(Serialize)]
-struct Results<'a> {
+struct Written<'a> {
     version: &'static str,
-    measurements: &'a [Measurement],
+    #[serde(flatten)]
+    results: &'a Results,
 }
 
 /// Runs `twopence bench`.
 pub(crate) fn run(args: &BenchArgs) -> Exit {
     logging::start(args.log_level);
-    let mut found = Vec::new();
-    let measured = measure_all(args, &mut found);
-    if let Some(path) = &args.json
-        && let Err(error) = write(path, &found)
-    {
-        explain(&format!("cannot write {}: {error}", path.display()));
-        return Exit::Other;
-    }
-    match measured {
-        Ok(()) => verdict(found.iter().map(|measured| &measured.audit)),
+    let mut results = Results::default();
+    let measured = measure(args, &mut results);
+    // What was found before something failed is written all the same.
+    let written = write(args, &results);
+    match measured.and(written) {
+        Ok(()) => verdict(audits(&results)),
         Err(why) => {
             explain(&format!("Could not be measured: {why}"));
-            Exit::Other
+            let violated = audits(&results).any(|audit| *audit == Audit::Violated);
+            if violated { Exit::Violated } else { Exit::Other }
         }
     }
 }
 
-fn measure_all(args: &BenchArgs, found: &mut Vec<Measurement>) -> Result<(), String> {
+fn measure(args: &BenchArgs, results: &mut Results) -> Result<(), String> {
     let interrupt = Interrupt::watch().map_err(|error| format!("cannot catch Ctrl-C: {error}"))?;
     let options = options(args, &interrupt)?;
-    let kinds: Vec<String> = match &options.running {
+    let stores: Vec<String> = match &options.running {
         Some(_) => vec!["running cluster".to_owned()],
         None => args.store.iter().map(ToString::to_string).collect(),
     };
-    for store in &kinds {
-        for locking in &args.locking {
-            let options = Options {
-                locking: locking.to_string(),
-                ..options.clone()
-            };
-            let mut progress = Progress::begin(&format!("{store}, {locking}"));
-            let measured = measure(&options, store, &mut |tick| progress.show(tick));
-            progress.end();
-            let measured = measured?;
-            print_line(&format!("{measured}\n"));
-            found.push(measured);
+    let lockings: Vec<String> = args.locking.iter().map(ToString::to_string).collect();
+    let mut stage = Stage::default();
+    let with = |locking: &String| Options {
+        locking: locking.clone(),
+        ..options.clone()
+    };
+    match args.suite {
+        None => {
+            for store in &stores {
+                for locking in &lockings {
+                    Suite::new(with(locking), &mut stage, results).single(store)?;
+                }
+            }
+        }
+        Some(BenchSuite::Plots) => {
+            Suite::new(with(&lockings[0]), &mut stage, results).plots(&stores, &lockings)?;
+        }
+        Some(BenchSuite::Scale) => {
+            for store in &stores {
+                Suite::new(with(&lockings[0]), &mut stage, results).scale(store)?;
+            }
         }
     }
     Ok(())
@@ -79,15 +90,81 @@ fn options(args: &BenchArgs, interrupt: &Interrupt) -> Result<Options, String> {
         legs: usize::from(args.legs),
         batch: usize::from(args.batch),
         nodes: args.nodes,
+        coordinators: args.coordinators,
         clients: usize::from(args.clients),
         in_flight: usize::from(args.in_flight),
         rate: args.rate,
-        warmup: args.warmup,
-        time: args.time,
+        warmup: args.warmup(),
+        time: args.time(),
         seed: args.seed,
         interrupt: interrupt.flag(),
         ..Options::new(binary, dir)
     })
+}
+
+/// Prints what is found while it is found.
+#[derive(Default)]
+struct Stage {
+    progress: Option<Progress>,
+    /// The head that the last line stands under.
+    head: Option<&'static str>,
+}
+
+impl Stage {
+    /// Prints a line of a table, with its head if the line before belonged to another.
+    fn line(&mut self, head: &'static str, line: &str) {
+        self.clear();
+        if self.head.replace(head) != Some(head) {
+            print_line(head);
+        }
+        print_line(line);
+    }
+
+    fn clear(&mut self) {
+        if let Some(progress) = self.progress.take() {
+            progress.end();
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl Audience for Stage {
+    fn begins(&mut self, what: &str) {
+        self.clear();
+        self.progress = Some(Progress::begin(what));
+    }
+
+    fn tick(&mut self, tick: Tick) {
+        if let Some(progress) = &mut self.progress {
+            progress.show(tick);
+        }
+    }
+
+    fn measured(&mut self, measured: &Measured) {
+        if measured.sweep == Sweep::Single {
+            self.clear();
+            print_line(&format!("{}\n", measured.measurement));
+        } else {
+            self.line(table::LOADS, &table::load(&measured.measurement));
+        }
+    }
+
+    fn recovered(&mut self, recovery: &Recovery) {
+        self.line(table::RESTARTS, &table::restart(recovery));
+    }
+}
+
+fn audits(results: &Results) -> impl Iterator<Item = &Audit> {
+    let loads = results
+        .measurements
+        .iter()
+        .map(|measured| &measured.measurement.audit);
+    loads.chain(results.recoveries.iter().map(|recovery| &recovery.audit))
 }
 
 /// The worst that any audit said.
@@ -103,14 +180,20 @@ fn verdict<'a>(audits: impl Iterator<Item = &'a Audit>) -> Exit {
     worst
 }
 
-fn write(path: &Path, found: &[Measurement]) -> std::io::Result<()> {
-    let results = Results {
-        version: env!("CARGO_PKG_VERSION"),
-        measurements: found,
+fn write(args: &BenchArgs, results: &Results) -> Result<(), String> {
+    let version = env!("CARGO_PKG_VERSION");
+    let put = |path: &Path, text: String| {
+        std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
     };
-    let mut text = serde_json::to_string_pretty(&results)?;
-    text.push('\n');
-    std::fs::write(path, text)
+    if let Some(path) = &args.json {
+        let written = Written { version, results };
+        let text = serde_json::to_string_pretty(&written).map_err(|error| error.to_string())?;
+        put(path, text + "\n")?;
+    }
+    if let Some(path) = &args.report {
+        put(path, report::html(results, version))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

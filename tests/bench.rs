@@ -109,6 +109,41 @@ fn a_hot_account_makes_transfers_abort_and_the_reasons_are_counted() {
 }
 
 #[test]
+fn a_suite_restarts_nodes_starts_more_of_everything_and_draws_a_page() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (json, page) = (dir.path().join("results.json"), dir.path().join("page.html"));
+    let files = format!("--json {} --report {}", json.display(), page.display());
+    let output = bench(&format!(
+        "--suite scale --accounts 1000 --for 1s --warmup 1s {files}"
+    ));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let results: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    let swept = |sweep: &str, what: &str| -> Vec<u64> {
+        let all = results["measurements"].as_array().unwrap().iter();
+        all.filter(|measured| measured["sweep"] == sweep)
+            .map(|measured| measured["setting"][what].as_u64().unwrap())
+            .collect()
+    };
+    assert_eq!(swept("accounts", "accounts"), [1000]);
+    assert_eq!(swept("nodes", "nodes"), [3, 6, 12]);
+    assert_eq!(swept("coordinators", "coordinators"), [1, 2, 4]);
+    let restart = &results["recoveries"][0];
+    assert!(
+        number(&restart["takes_part_s"]) >= number(&restart["listens_s"]),
+        "{restart}"
+    );
+    assert_eq!(restart["audit"]["verdict"], "exact", "{restart}");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(
+        page.contains("<svg") && page.contains("Throughput against nodes"),
+        "{page}"
+    );
+    for outside in ["http:", "https:", "<script", "src=", "NaN"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_before_anything_starts() {
     for args in [
         "--dist zipf:-1",

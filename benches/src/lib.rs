@@ -1,7 +1,8 @@
 //! How fast is it? The load generator behind `twopence bench`, and what it takes to believe its figures.
 //!
 //! [`measure`] is one measurement: a [`site`] (a cluster and its accounts), a [`load`] on it with the transactions of
-//! a [`workload`] at some [`pace`], a [`calibrate`]d disk, and an audit at the end. [`summary`] prints what it found.
+//! a [`workload`] at some [`pace`], a [`calibrate`]d disk, what it [`cost`], and an audit at the end. A [`suite`] is many
+//! of them. [`summary`], [`table`] and [`report`] show what was found.
 
 mod alarm;
 pub mod calibrate;
@@ -15,8 +16,12 @@ pub mod options;
 pub mod pace;
 mod places;
 pub mod progress;
+pub mod recovery;
+pub mod report;
 pub mod site;
+pub mod suite;
 pub mod summary;
+pub mod table;
 pub mod tally;
 pub mod usage;
 pub mod wire;

@@ -23,11 +23,11 @@ use crate::tally::Tally;
 use crate::wire::Encoder;
 use crate::workload::{Part, Workload};
 
-/// How long answers are waited for at the end.
-const DRAIN: Duration = Duration::from_secs(15);
-
 /// How often the caller is told how it goes.
 const TELL: Duration = Duration::from_millis(200);
+
+/// A wait that ends so much later than asked for means that this process did not get to run.
+const STALL: Duration = Duration::from_millis(500);
 
 /// With one request at a time: a sync of the calibration's file after every so many.
 const SYNC_EVERY: u64 = 4;
@@ -47,6 +47,8 @@ pub struct Plan {
     pub warmup: Duration,
     /// Time that counts.
     pub time: Duration,
+    /// How long answers are waited for at the end.
+    pub drain: Duration,
 }
 
 impl Plan {
@@ -69,6 +71,8 @@ pub struct Heard {
     pub per_second: Vec<u64>,
     /// Requests without an answer at the end.
     pub unanswered: u64,
+    /// Time in which this process did not get to run. The clock stood still meanwhile.
+    pub stalled: Duration,
 }
 
 /// How it goes: handed to the caller several times a second.
@@ -151,11 +155,11 @@ impl<'a> Load<'a> {
     /// # Errors
     /// A text that says what failed: a connection broke, or an answer made no sense.
     pub fn run(mut self, tell: &mut dyn FnMut(Tick) -> bool) -> Result<Heard, String> {
-        let end = self.plan.warmup + self.plan.time;
+        let of = self.plan.warmup + self.plan.time;
+        let mut end = of;
         let mut begin = Instant::now();
         let mut events = Events::with_capacity(1024);
         let mut tell_at = TELL;
-        let mut sending = true;
         let mut synced_at = 0;
         loop {
             let now = begin.elapsed();
@@ -163,15 +167,17 @@ impl<'a> Load<'a> {
                 tell_at = now + TELL;
                 let tick = Tick {
                     elapsed: now,
-                    of: end,
+                    of,
                     committed: self.heard.whole.committed,
                 };
-                sending &= tell(tick);
+                if !tell(tick) {
+                    end = end.min(now);
+                }
             }
-            sending &= now < end;
+            let sending = now < end;
             if sending {
                 self.send_due(now)?;
-            } else if self.open_calls() == 0 || now >= end + DRAIN {
+            } else if self.open_calls() == 0 || now >= end + self.plan.drain {
                 break;
             }
             let patience = self.patience(now, tell_at, sending)?;
@@ -180,7 +186,15 @@ impl<'a> Load<'a> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error.to_string()),
             }
-            let now = begin.elapsed();
+            let mut woken = begin.elapsed();
+            let late = woken.saturating_sub(now + patience);
+            if late >= STALL {
+                // Suspended, or starved: nothing about the cluster can be learnt from that.
+                self.heard.stalled += late;
+                begin += late;
+                woken -= late;
+            }
+            let now = woken;
             for event in &events {
                 let Some(line) = self.lines.get_mut(event.token().0) else {
                     continue; // The alarm: it was set to be awake.

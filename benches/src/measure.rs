@@ -15,6 +15,9 @@ use crate::tally::Tally;
 use crate::wire::Encoder;
 use crate::workload::Workload;
 
+/// How long answers are waited for at the end.
+const DRAIN: Duration = Duration::from_secs(15);
+
 /// Steps of a drawn distribution.
 const BARS: u32 = 48;
 
@@ -33,6 +36,8 @@ pub struct Measurement {
     pub outcomes: Tally,
     /// Requests that were never answered.
     pub unanswered: u64,
+    /// Seconds in which the load generator did not get to run; they count for nothing.
+    pub stalled_s: f64,
     /// Times of those that committed; counted from when they were due if the rate is fixed.
     pub latency: Spread,
     /// The same, drawn.
@@ -43,6 +48,24 @@ pub struct Measurement {
     pub processes: Vec<Process>,
     /// What the audit at the end said.
     pub audit: Audit,
+}
+
+impl Measurement {
+    /// Microseconds of processor time for each transaction, all processes together.
+    pub fn cpu_us_per_txn(&self) -> f64 {
+        let used = self.processes.iter().filter_map(|process| process.usage);
+        used.map(|used| used.cpu_us_per_txn).sum()
+    }
+
+    /// Most memory that any node ever had, in mebibytes.
+    pub fn node_memory_mib(&self) -> f64 {
+        let nodes = self
+            .processes
+            .iter()
+            .filter(|process| process.name.starts_with('N'));
+        let used = nodes.filter_map(|process| process.usage);
+        used.map(|used| used.memory_peak_mib).fold(0.0, f64::max)
+    }
 }
 
 /// What was measured.
@@ -96,15 +119,6 @@ impl From<AuditVerdict> for Audit {
     }
 }
 
-/// Measures once with `store`. `tell` hears how it goes.
-///
-/// # Errors
-/// A text that says what failed.
-pub fn measure(options: &Options, store: &str, tell: &mut dyn FnMut(Tick)) -> Result<Measurement, String> {
-    let site = Site::open(options, store)?;
-    measure_at(&site, options, store, tell)
-}
-
 /// Measures once at a site that is open.
 ///
 /// # Errors
@@ -121,18 +135,7 @@ pub fn measure_at(
     if let Some(calibration) = &mut calibration {
         calibration.round().map_err(text)?;
     }
-    let plan = Plan {
-        clients: options.clients,
-        in_flight: options.in_flight,
-        batch: options.batch,
-        pace: options.pace(),
-        warmup: options.warmup,
-        time: options.time,
-    };
-    let nodes = u16::try_from(site.nodes.all().len()).map_err(|_| "too many nodes".to_owned())?;
-    let workload = Workload::new(options.accounts, nodes, options.legs, options.dist, options.seed);
-    let encoder = Encoder::new(site.nodes.clone(), fresh_request_id());
-    let load = Load::connect(plan, &site.coordinators, encoder, workload, calibration.as_mut())?;
+    let load = load(site, options, DRAIN, calibration.as_mut())?;
 
     let before = Moment::now(site)?;
     let mut lasted = Duration::ZERO;
@@ -158,12 +161,35 @@ pub fn measure_at(
         per_second: ratio(heard.tally.committed, 1) / seconds,
         outcomes: heard.tally,
         unanswered: heard.unanswered,
+        stalled_s: heard.stalled.as_secs_f64(),
         latency: heard.times.spread(),
         bars: heard.times.bars(BARS),
         timeline: heard.per_second,
         processes,
         audit,
     })
+}
+
+/// Connects a load as `options` say.
+pub(crate) fn load<'a>(
+    site: &Site,
+    options: &Options,
+    drain: Duration,
+    calibration: Option<&'a mut Calibration>,
+) -> Result<Load<'a>, String> {
+    let plan = Plan {
+        clients: options.clients,
+        in_flight: options.in_flight,
+        batch: options.batch,
+        pace: options.pace(),
+        warmup: options.warmup,
+        time: options.time,
+        drain,
+    };
+    let nodes = u16::try_from(site.nodes.all().len()).map_err(|_| "too many nodes".to_owned())?;
+    let workload = Workload::new(options.accounts, nodes, options.legs, options.dist, options.seed);
+    let encoder = Encoder::new(site.nodes.clone(), fresh_request_id());
+    Load::connect(plan, &site.coordinators, encoder, workload, calibration)
 }
 
 fn setting(options: &Options, store: &str, site: &Site) -> Setting {

@@ -33,6 +33,8 @@ pub struct Options {
     pub nodes: u16,
     /// Coordinators of clusters that are started.
     pub coordinators: u16,
+    /// More arguments for nodes of clusters that are started.
+    pub node_args: Vec<String>,
     /// Connections.
     pub clients: usize,
     /// Requests in flight on each.
@@ -63,6 +65,7 @@ impl Options {
             batch: 1,
             nodes: 3,
             coordinators: 1,
+            node_args: Vec::new(),
             clients: 64,
             in_flight: 1,
             rate: None,

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,18 @@ const DEPOSIT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long an audit is tried again that could not see everything.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a node may take to come back.
+const RESTART_PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a node has on disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stored {
+    /// Bytes of the log; 0 for a store without one.
+    pub(crate) log: u64,
+    /// Bytes of all files.
+    pub(crate) all: u64,
+}
 
 /// A cluster, and how to reach it.
 #[derive(Debug)]
@@ -68,6 +81,8 @@ impl Site {
         config.store = store.to_owned();
         config.locking.clone_from(&options.locking);
         config.nodes = options.nodes;
+        config.coordinators = options.coordinators;
+        config.node_args.clone_from(&options.node_args);
         config.log = Log::Kept;
         config.enable_failpoints = false;
         config.log_level = "warn".to_owned();
@@ -79,8 +94,12 @@ impl Site {
                 .map_err(|error| format!("cannot write balances into {}: {error}", data.display()))?;
         }
         let cluster = Cluster::start(config).map_err(|error| error.to_string())?;
+        let each = |address: String| ClientConfig {
+            coordinators: vec![address],
+            ..cluster.client_config()
+        };
         let site = Site {
-            coordinators: vec![cluster.client_config()],
+            coordinators: cluster.coordinators().into_iter().map(each).collect(),
             nodes,
             own: Some(Own { cluster, dir }),
         };
@@ -154,7 +173,63 @@ impl Site {
             return Vec::new();
         };
         let used = |target: Target| Some((name(target), Usage::of(cluster.pid(target)?)?));
-        cluster.targets().into_iter().filter_map(used).collect()
+        let more = cluster.more_coordinators().into_iter();
+        let more = more.filter_map(|(name, pid)| Some((name, Usage::of(pid)?)));
+        cluster
+            .targets()
+            .into_iter()
+            .filter_map(used)
+            .chain(more)
+            .collect()
+    }
+
+    /// Kills a node of ours at once.
+    pub(crate) fn kill(&mut self, node: NodeId) {
+        if let Some(own) = &mut self.own {
+            own.cluster.kill9(Target::Node(node));
+        }
+    }
+
+    /// Starts a node of ours that was killed: how long until it listens, and until it takes part again.
+    pub(crate) fn restart(&mut self, node: NodeId) -> Result<(Duration, Duration), String> {
+        let Some(Own { cluster, .. }) = &mut self.own else {
+            return Err("only a cluster of our own is broken".to_owned());
+        };
+        let target = Target::Node(node);
+        let begin = Instant::now();
+        cluster.launch(target, &[]).map_err(|error| error.to_string())?;
+        let wait = |what: &mut dyn FnMut() -> bool| {
+            while !what() {
+                if begin.elapsed() > RESTART_PATIENCE {
+                    return Err(format!(
+                        "{node} was not back after {} s",
+                        RESTART_PATIENCE.as_secs()
+                    ));
+                }
+                thread::sleep(Duration::from_millis(2));
+            }
+            Ok(begin.elapsed())
+        };
+        let address = cluster.address(target);
+        let listens = wait(&mut || TcpStream::connect(&address).is_ok())?;
+        let takes_part = wait(&mut || cluster.takes_part(target))?;
+        Ok((listens, takes_part))
+    }
+
+    /// Bytes of a node's log and of all its files, if it is ours.
+    pub(crate) fn stored(&self, node: NodeId) -> Option<Stored> {
+        let data = self.dir()?.join("data");
+        let mut stored = Stored::default();
+        for (path, len) in files(&data) {
+            let name = path.strip_prefix(&data).ok()?.to_string_lossy().into_owned();
+            if name.starts_with(&format!("node_{node}")) {
+                stored.all += len;
+                if name.starts_with(&format!("node_{node}_log")) {
+                    stored.log += len;
+                }
+            }
+        }
+        Some(stored)
     }
 
     /// The cluster as its first coordinator sees it.
@@ -185,6 +260,19 @@ impl Site {
     fn client(&self) -> Result<Client, String> {
         Client::new(self.coordinators[0].clone()).map_err(|error| error.to_string())
     }
+}
+
+/// Every file below `dir` and its length. One that goes away meanwhile is left out.
+fn files(dir: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => found.extend(files(&entry.path())),
+            Ok(metadata) => found.push((entry.path(), metadata.len())),
+            Err(_) => {}
+        }
+    }
+    found
 }
 
 /// A file of balances for each node, as a person might write one: a node adopts it on its first start.

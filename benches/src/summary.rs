@@ -82,6 +82,13 @@ impl Measurement {
                 writeln!(f, "  {what:10} {}", grouped(ratio(count, 1)))?;
             }
         }
+        if self.stalled_s > 0.0 {
+            let seconds = self.stalled_s;
+            writeln!(
+                f,
+                "  Stalled    {seconds:.1} s, in which this program did not get to run; measure again"
+            )?;
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use benches::workload::Dist;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use engine::StoreKind;
 use log::LevelFilter;
 use protocol::id::ClusterName;
@@ -24,6 +24,8 @@ Examples:
   twopence bench --clients 4 --in-flight 256          1,024 in flight
   twopence bench --store json,sled --rate 5000        both stores at a fixed rate
   twopence bench --dist hot:1 --locking escrow        one account takes part in every transfer
+  twopence bench --clients 8 --batch 8192             batches: how much can it move?
+  twopence bench --suite plots --store json,sled --locking no-wait,wait,escrow --report bench.html
 
 It starts a coordinator and nodes as processes of their own on free ports, with their stores in a temporary directory \
 on the disk that --dir names, opens accounts, and drives transfers from one thread. --coord measures a cluster that \
@@ -82,13 +84,17 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) nodes: u16,
 
-    /// How long to measure, such as 10s or 5m
-    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = time)]
-    pub(crate) time: Duration,
+    /// How many coordinators to start; clients are spread over them
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(crate) coordinators: u16,
 
-    /// How long to run before anything counts
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
-    pub(crate) warmup: Duration,
+    /// How long to measure, such as 10s or 5m; 10s if left out, in a suite 2s for each figure
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    time: Option<Duration>,
+
+    /// How long to run before anything counts; 2s if left out, in a suite 1s
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    warmup: Option<Duration>,
 
     /// What decides which accounts are chosen
     #[arg(long, value_name = "SEED", default_value_t = 1)]
@@ -99,7 +105,7 @@ pub(crate) struct BenchArgs {
     pub(crate) dir: Option<PathBuf>,
 
     /// Measure a cluster that runs already: its coordinators
-    #[arg(long, value_name = "HOST:PORT[,…]", value_delimiter = ',', conflicts_with_all = ["store", "locking", "nodes", "dir"])]
+    #[arg(long, value_name = "HOST:PORT[,…]", value_delimiter = ',', conflicts_with_all = ["store", "locking", "nodes", "coordinators", "dir"])]
     pub(crate) coord: Vec<Address>,
 
     /// The cluster that --coord must belong to
@@ -110,9 +116,40 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
+    /// Also write a page with plots there: one HTML file that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Measure many settings in a row instead
+    #[arg(long, value_enum, value_name = "SUITE", conflicts_with_all = ["coord", "rate"])]
+    pub(crate) suite: Option<BenchSuite>,
+
     /// What to log on stderr
     #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = log_level())]
     pub(crate) log_level: LevelFilter,
+}
+
+/// Settings that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchSuite {
+    /// What the plots of a report need: clients by store, a hot account by policy, nodes, restarts by length of log
+    Plots,
+    /// 1,000 accounts up to --accounts (and 10,000,000) with a restart each, 3 to 12 nodes, 1 to 4 coordinators
+    Scale,
+}
+
+impl BenchArgs {
+    /// How long to measure.
+    pub(crate) fn time(&self) -> Duration {
+        let seconds = if self.suite.is_some() { 2 } else { 10 };
+        self.time.unwrap_or(Duration::from_secs(seconds))
+    }
+
+    /// How long to run before anything counts.
+    pub(crate) fn warmup(&self) -> Duration {
+        let seconds = if self.suite.is_some() { 1 } else { 2 };
+        self.warmup.unwrap_or(Duration::from_secs(seconds))
+    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use address::Address;
 pub(crate) use batch::{BulkArgs, LineFormat, SubmitBatchArgs};
-pub(crate) use bench::BenchArgs;
+pub(crate) use bench::{BenchArgs, BenchSuite};
 pub(crate) use connect::{ConnectArgs, OutputFormat};
 pub(crate) use crash_test::CrashTestArgs;
 pub(crate) use demo::{CoordinatorCrashPoint, DemoArgs, DemoCommand, NodeCrashPoint};

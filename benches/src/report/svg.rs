@@ -54,13 +54,37 @@ pub(crate) fn lines(x: Axis<'_>, y: Axis<'_>, series: &[Series], dots: bool) -> 
     let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n");
     for tick in up.ticks() {
         let (_, y) = at((across.low, tick));
-        push(&mut svg, format_args!("<path class=\"grid\" d=\"M{LEFT} {y:.1}H{:.1}\"/>", WIDTH - RIGHT));
-        push(&mut svg, format_args!("<text x=\"{:.1}\" y=\"{:.1}\" class=\"end\">{}</text>", LEFT - 8.0, y + 4.0, short(tick)));
+        push(
+            &mut svg,
+            format_args!("<path class=\"grid\" d=\"M{LEFT} {y:.1}H{:.1}\"/>", WIDTH - RIGHT),
+        );
+        push(
+            &mut svg,
+            format_args!(
+                "<text x=\"{:.1}\" y=\"{:.1}\" class=\"end\">{}</text>",
+                LEFT - 8.0,
+                y + 4.0,
+                short(tick)
+            ),
+        );
     }
     for tick in across.ticks() {
         let (x, _) = at((tick, up.low));
-        push(&mut svg, format_args!("<path class=\"grid\" d=\"M{x:.1} {TOP}V{:.1}\"/>", HEIGHT - BOTTOM));
-        push(&mut svg, format_args!("<text x=\"{x:.1}\" y=\"{:.1}\" class=\"mid\">{}</text>", HEIGHT - BOTTOM + 16.0, short(tick)));
+        push(
+            &mut svg,
+            format_args!(
+                "<path class=\"grid\" d=\"M{x:.1} {TOP}V{:.1}\"/>",
+                HEIGHT - BOTTOM
+            ),
+        );
+        push(
+            &mut svg,
+            format_args!(
+                "<text x=\"{x:.1}\" y=\"{:.1}\" class=\"mid\">{}</text>",
+                HEIGHT - BOTTOM + 16.0,
+                short(tick)
+            ),
+        );
     }
     push(
         &mut svg,
@@ -87,7 +111,13 @@ pub(crate) fn lines(x: Axis<'_>, y: Axis<'_>, series: &[Series], dots: bool) -> 
             let step = if count == 0 { 'M' } else { 'L' };
             push(&mut path, format_args!("{step}{x:.1} {y:.1}"));
         }
-        push(&mut svg, format_args!("<path class=\"line\" stroke=\"var(--s{colour})\" d=\"{}\"/>", path.replace('\n', "")));
+        push(
+            &mut svg,
+            format_args!(
+                "<path class=\"line\" stroke=\"var(--s{colour})\" d=\"{}\"/>",
+                path.replace('\n', "")
+            ),
+        );
         for point in series.points.iter().filter(|_| dots) {
             let (x, y) = at(*point);
             push(
@@ -112,7 +142,10 @@ fn legend(series: &[Series]) -> String {
         let colour = index % COLOURS;
         push(
             &mut html,
-            format_args!("<span><i style=\"background:var(--s{colour})\"></i>{}</span>", escaped(&series.name)),
+            format_args!(
+                "<span><i style=\"background:var(--s{colour})\"></i>{}</span>",
+                escaped(&series.name)
+            ),
         );
     }
     html.push_str("</p>\n");
@@ -216,7 +249,9 @@ pub(crate) fn short(number: f64) -> String {
 
 /// Text between tags.
 pub(crate) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
@@ -244,7 +279,14 @@ mod tests {
 
     #[test]
     fn numbers_on_axes_are_short() {
-        for (number, text) in [(0.0, "0"), (0.25, "0.25"), (64.0, "64"), (2_500.0, "2500"), (40_000.0, "40k"), (1.2e6, "1.2M")] {
+        for (number, text) in [
+            (0.0, "0"),
+            (0.25, "0.25"),
+            (64.0, "64"),
+            (2_500.0, "2500"),
+            (40_000.0, "40k"),
+            (1.2e6, "1.2M"),
+        ] {
             assert_eq!(short(number), text);
         }
     }
@@ -255,8 +297,19 @@ mod tests {
             label: "<clients>",
             scale: Scale::Log,
         };
-        let svg = lines(axis, axis, &[Series { name: "a & b".to_owned(), points: Vec::new() }], true);
-        assert!(svg.contains("&lt;clients&gt;") && svg.contains("a &amp; b"), "{svg}");
+        let svg = lines(
+            axis,
+            axis,
+            &[Series {
+                name: "a & b".to_owned(),
+                points: Vec::new(),
+            }],
+            true,
+        );
+        assert!(
+            svg.contains("&lt;clients&gt;") && svg.contains("a &amp; b"),
+            "{svg}"
+        );
         assert!(!svg.contains("NaN"), "{svg}");
     }
 }
