@@ -23,7 +23,9 @@ use super::node_shadow::Shadow;
 pub(super) struct Talk {
     /// Connections, and whose they are.
     connected: BTreeMap<SessionId, StoreId>,
-    /// Those that have joined and may decide, with the epoch they joined with.
+    /// Those that have joined, with the epoch they joined with.
+    joined: BTreeMap<SessionId, (StoreId, Epoch)>,
+    /// Of these, those that may decide: with a log that was good when they joined, or that was adopted since.
     trusted: BTreeMap<SessionId, (StoreId, Epoch)>,
     /// How far each coordinator's log was shown to be durable on connections that were never closed.
     shown: BTreeMap<StoreId, Seq>,
@@ -55,6 +57,7 @@ impl Talk {
 
     fn lose(&mut self, session: SessionId) {
         self.connected.remove(&session);
+        self.joined.remove(&session);
         self.trusted.remove(&session);
         self.asked.retain(|(on, _)| *on != session);
         if self.frozen.is_some_and(|(of, _)| of == session) {
@@ -88,6 +91,14 @@ impl Talk {
             } => {
                 if self.frozen == Some((session, *freeze)) {
                     self.frozen = None;
+                }
+            }
+            ToNode::Ask {
+                question: NodeQuestion::Adopt { .. },
+                ..
+            } => {
+                if let Some(&joined) = self.joined.get(&session) {
+                    self.trusted.insert(session, joined);
                 }
             }
             ToNode::Prepare(prepare) => self.hear_prepare(session, prepare, false),
@@ -132,6 +143,7 @@ impl Talk {
             |(id, other): (&SessionId, &StoreId)| (*other == coordinator && *id != session).then_some(*id);
         let replaced: Vec<SessionId> = self.connected.iter().filter_map(same).collect();
         replaced.into_iter().for_each(|old| self.lose(old));
+        self.joined.insert(session, (coordinator, epoch));
         self.trusted.remove(&session);
         if trusted {
             self.trusted.insert(session, (coordinator, epoch));
