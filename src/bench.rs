@@ -67,6 +67,11 @@ fn measure(args: &BenchArgs, results: &mut Results) -> Result<(), String> {
         Some(BenchSuite::Plots) => {
             Suite::new(with(&lockings[0]), &mut stage, results).plots(&stores, &lockings)?;
         }
+        Some(BenchSuite::Restart) => {
+            for store in &stores {
+                Suite::new(with(&lockings[0]), &mut stage, results).restart(store)?;
+            }
+        }
         Some(BenchSuite::Scale) => {
             for store in &stores {
                 Suite::new(with(&lockings[0]), &mut stage, results).scale(store)?;
@@ -106,20 +111,13 @@ fn options(args: &BenchArgs, interrupt: &Interrupt) -> Result<Options, String> {
 #[derive(Default)]
 struct Stage {
     progress: Option<Progress>,
-    /// The head that the last line stands under.
-    head: Option<&'static str>,
+    /// Whether the head of the table of loads stands there.
+    headed: bool,
+    /// Lines of the table of restarts, which follows that of loads.
+    restarts: Vec<String>,
 }
 
 impl Stage {
-    /// Prints a line of a table, with its head if the line before belonged to another.
-    fn line(&mut self, head: &'static str, line: &str) {
-        self.clear();
-        if self.head.replace(head) != Some(head) {
-            print_line(head);
-        }
-        print_line(line);
-    }
-
     fn clear(&mut self) {
         if let Some(progress) = self.progress.take() {
             progress.end();
@@ -130,6 +128,13 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         self.clear();
+        if !self.restarts.is_empty() {
+            print_line("\nRestarts after kill -9 under load");
+            print_line(table::RESTARTS);
+        }
+        for line in &self.restarts {
+            print_line(line);
+        }
     }
 }
 
@@ -150,12 +155,18 @@ impl Audience for Stage {
             self.clear();
             print_line(&format!("{}\n", measured.measurement));
         } else {
-            self.line(table::LOADS, &table::load(&measured.measurement));
+            self.clear();
+            if !self.headed {
+                self.headed = true;
+                print_line(table::LOADS);
+            }
+            print_line(&table::load(&measured.measurement));
         }
     }
 
     fn recovered(&mut self, recovery: &Recovery) {
-        self.line(table::RESTARTS, &table::restart(recovery));
+        self.clear();
+        self.restarts.push(table::restart(recovery));
     }
 }
 

@@ -16,6 +16,7 @@ pub mod options;
 pub mod pace;
 mod places;
 pub mod progress;
+mod pulse;
 pub mod recovery;
 pub mod report;
 pub mod site;

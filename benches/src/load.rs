@@ -69,6 +69,8 @@ pub struct Heard {
     pub times: Latencies,
     /// Commits in each second that counts.
     pub per_second: Vec<u64>,
+    /// The longest time that counts in which nothing was answered.
+    pub longest_gap: Duration,
     /// Requests without an answer at the end.
     pub unanswered: u64,
     /// Time in which this process did not get to run. The clock stood still meanwhile.
@@ -101,6 +103,8 @@ pub struct Load<'a> {
     touched: Vec<usize>,
     /// Reused: the next transaction.
     parts: Vec<Part>,
+    /// When the last answers came.
+    answered_at: Duration,
     heard: Heard,
 }
 
@@ -145,6 +149,7 @@ impl<'a> Load<'a> {
             idle,
             touched: Vec::new(),
             parts: Vec::new(),
+            answered_at: Duration::ZERO,
             heard: Heard::default(),
         })
     }
@@ -259,6 +264,12 @@ impl<'a> Load<'a> {
     /// Takes the answers that have arrived on a line.
     fn listen(&mut self, index: usize, now: Duration) -> Result<(), String> {
         let mut batch = Answers::at(now);
+        // At a fixed rate there may just be nothing to answer; whoever draws conclusions knows the rate.
+        if self.plan.counts(now) && self.plan.counts(self.answered_at) {
+            let gap = now.saturating_sub(self.answered_at);
+            self.heard.longest_gap = self.heard.longest_gap.max(gap);
+        }
+        self.answered_at = now;
         loop {
             let line = &mut self.lines[index];
             let more = line.receive()?;

@@ -10,6 +10,7 @@ use crate::cost::{Moment, Process};
 use crate::latency::{Bar, Spread};
 use crate::load::{Load, Plan, Tick};
 use crate::options::Options;
+use crate::pulse::Pulse;
 use crate::site::Site;
 use crate::tally::Tally;
 use crate::wire::Encoder;
@@ -44,6 +45,10 @@ pub struct Measurement {
     pub bars: Vec<Bar>,
     /// Commits in each second.
     pub timeline: Vec<u64>,
+    /// The longest time without any answer.
+    pub longest_gap_ms: f64,
+    /// Minute by minute, if there was more than one.
+    pub minutes: Vec<Minute>,
     /// What it cost each process, the load generator last.
     pub processes: Vec<Process>,
     /// What the audit at the end said.
@@ -66,6 +71,36 @@ impl Measurement {
         let used = nodes.filter_map(|process| process.usage);
         used.map(|used| used.memory_peak_mib).fold(0.0, f64::max)
     }
+}
+
+/// One minute of a longer run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Minute {
+    /// The median of its seconds' commits.
+    pub per_second: f64,
+    /// The median of the disk's syncs meanwhile: 128 bytes in a filled file, beside the stores' own syncs.
+    pub disk_ms: f64,
+}
+
+/// Cuts a run into minutes. Of `syncs`, the begin counts from the run's own, the warm-up included.
+fn minutes(timeline: &[u64], syncs: &[(Duration, Duration)], warmup: Duration) -> Vec<Minute> {
+    let middle = |mut all: Vec<f64>| {
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or(0.0)
+    };
+    let minute = |(number, seconds): (u32, &[u64])| {
+        let from = warmup + Duration::from_secs(60) * number;
+        let during = |at: &Duration| (from..from + Duration::from_secs(60)).contains(at);
+        let syncs = syncs.iter().filter(|(at, _)| during(at));
+        Minute {
+            per_second: middle(seconds.iter().map(|commits| ratio(*commits, 1)).collect()),
+            disk_ms: middle(syncs.map(|(_, took)| took.as_secs_f64() * 1000.0).collect()),
+        }
+    };
+    if timeline.len() <= 60 {
+        return Vec::new();
+    }
+    (0..).zip(timeline.chunks(60)).map(minute).collect()
 }
 
 /// What was measured.
@@ -138,6 +173,9 @@ pub fn measure_at(
     let load = load(site, options, DRAIN, calibration.as_mut())?;
 
     let before = Moment::now(site)?;
+    let long = options.time > Duration::from_secs(60);
+    let pulse = site.dir().filter(|_| long).map(Pulse::begin);
+    let pulse = pulse.transpose().map_err(text)?;
     let mut lasted = Duration::ZERO;
     let heard = load.run(&mut |tick| {
         lasted = tick.elapsed;
@@ -146,6 +184,7 @@ pub fn measure_at(
     })?;
     let lasted = lasted.min(options.warmup + options.time);
     let after = Moment::now(site)?;
+    let syncs = pulse.map(Pulse::end).unwrap_or_default();
     if let Some(calibration) = &mut calibration {
         calibration.round().map_err(text)?;
     }
@@ -164,7 +203,9 @@ pub fn measure_at(
         stalled_s: heard.stalled.as_secs_f64(),
         latency: heard.times.spread(),
         bars: heard.times.bars(BARS),
+        minutes: minutes(&heard.per_second, &syncs, options.warmup),
         timeline: heard.per_second,
+        longest_gap_ms: heard.longest_gap.as_secs_f64() * 1000.0,
         processes,
         audit,
     })
@@ -217,4 +258,37 @@ pub(crate) fn ratio(number: u64, by: u64) -> f64 {
         part(high) * (f64::from(u32::MAX) + 1.0) + part(low)
     };
     float(number) / float(by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_run_is_told_minute_by_minute_with_the_disk_beside_it() {
+        let seconds = Duration::from_secs;
+        let timeline: Vec<u64> = (0..150)
+            .map(|second| if second < 60 { 100 } else { 200 })
+            .collect();
+        let sync = |at, ms| (seconds(at), Duration::from_millis(ms));
+        let syncs = [
+            sync(1, 9),
+            sync(5, 1),
+            sync(30, 2),
+            sync(61, 3),
+            sync(65, 4),
+            sync(130, 5),
+        ];
+        let found = minutes(&timeline, &syncs, seconds(3));
+        let figures: Vec<(f64, f64)> = found
+            .iter()
+            .map(|minute| (minute.per_second, minute.disk_ms))
+            .collect();
+        assert_eq!(figures, [(100.0, 2.0), (200.0, 4.0), (200.0, 5.0)]);
+        assert_eq!(
+            minutes(&timeline[..60], &syncs, seconds(3)),
+            [],
+            "one minute is the run itself"
+        );
+    }
 }

@@ -111,6 +111,18 @@ impl<'a> Suite<'a> {
         self.measure(&site, &options, store, Sweep::Single)
     }
 
+    /// A load as it was asked for, and a restart in the middle of another one.
+    ///
+    /// # Errors
+    /// A text that says what failed.
+    pub fn restart(&mut self, store: &str) -> Result<(), String> {
+        let options = self.options.clone();
+        self.audience.begins(&format!("{store}, restart"));
+        let mut site = Site::open(&options, store)?;
+        self.measure(&site, &options, store, Sweep::Single)?;
+        self.recover(&mut site, &options, store)
+    }
+
     /// What the plots of a report show.
     ///
     /// # Errors

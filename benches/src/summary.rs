@@ -24,6 +24,16 @@ impl fmt::Display for Measurement {
         self.write_others(f)?;
         writeln!(f)?;
         write_latency(f, &self.latency, &self.bars, self.setting.rate.is_some())?;
+        for (minute, found) in (1..).zip(&self.minutes) {
+            let (commits, disk) = (grouped(found.per_second), found.disk_ms);
+            writeln!(
+                f,
+                "  Minute {minute:3} {commits:>10}/s  disk p50 {disk:.3} ms under load"
+            )?;
+        }
+        if self.setting.rate.is_none() {
+            writeln!(f, "  Longest    {:.1} ms without any answer", self.longest_gap_ms)?;
+        }
         self.write_costs(f)?;
         match &self.audit {
             Audit::Exact => write!(f, "  Audit      exact: no money was made or lost"),

@@ -134,6 +134,8 @@ pub(crate) struct BenchArgs {
 pub(crate) enum BenchSuite {
     /// What the plots of a report need: clients by store, a hot account by policy, nodes, restarts by length of log
     Plots,
+    /// A load, and a node that is killed with kill -9 in the middle of another: how long until it is back?
+    Restart,
     /// 1,000 accounts up to --accounts (and 10,000,000) with a restart each, 3 to 12 nodes, 1 to 4 coordinators
     Scale,
 }
