@@ -24,7 +24,7 @@ use server::{CLIENTS_MAX, Server};
 use two_phase::{Decisions, Run};
 
 /// Numbers of clients among which PostgreSQL's best is looked for.
-const CLIENTS: [usize; 5] = [32, 64, 128, 256, 512];
+const CLIENTS: [usize; 6] = [16, 32, 64, 128, 256, 512];
 
 /// Clients of PostgreSQL on one hot account: more only wait.
 const HOT_CLIENTS: usize = 32;
@@ -48,7 +48,7 @@ struct Args {
     /// Clients of Twopence
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     clients: u16,
-    /// Clients of PostgreSQL; its best among 32 to 512 is looked for if left out
+    /// Clients of PostgreSQL; its best among 16 to 512 is looked for if left out
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=600))]
     peer_clients: Option<u16>,
     /// Conflict policy of Twopence where one account is hot

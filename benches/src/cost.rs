@@ -28,7 +28,7 @@ pub struct Used {
     pub cpu_us_per_txn: f64,
     /// Its share of one processor.
     pub cpu_share: f64,
-    /// The most memory it ever had, in mebibytes.
+    /// The most memory it had, in mebibytes.
     pub memory_peak_mib: f64,
 }
 

@@ -87,7 +87,7 @@ impl Line {
         }
     }
 
-    /// Where the body of the next whole frame is in [`Line::bytes`].
+    /// Where the body of the next whole frame is in what was received, for [`Line::places_and`].
     pub(crate) fn frame(&mut self) -> Result<Option<Range<usize>>, Broken> {
         let body = frame::read(&self.input[self.used..self.filled]).map_err(|bad| bad.to_string())?;
         Ok(body.map(|body| {

@@ -172,6 +172,7 @@ pub fn measure_at(
     }
     let load = load(site, options, DRAIN, calibration.as_mut())?;
 
+    site.forget_peaks();
     let before = Moment::now(site)?;
     let long = options.time > Duration::from_secs(60);
     let pulse = site.dir().filter(|_| long).map(Pulse::begin);

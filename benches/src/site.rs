@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::names::{Name, Nodes};
 use crate::options::Options;
-use crate::usage::Usage;
+use crate::usage::{Usage, forget_peak};
 
 /// What every account holds at first: more than any load can take out of one.
 const OPENING: i64 = 1_000_000_000;
@@ -167,20 +167,27 @@ impl Site {
         self.own.as_ref().map(|own| own.dir.path())
     }
 
-    /// The processes by name, if they are ours.
-    pub fn usages(&self) -> Vec<(String, Usage)> {
+    /// The processes by name, if they are ours: process ids.
+    fn pids(&self) -> Vec<(String, u32)> {
         let Some(Own { cluster, .. }) = &self.own else {
             return Vec::new();
         };
-        let used = |target: Target| Some((name(target), Usage::of(cluster.pid(target)?)?));
-        let more = cluster.more_coordinators().into_iter();
-        let more = more.filter_map(|(name, pid)| Some((name, Usage::of(pid)?)));
-        cluster
-            .targets()
-            .into_iter()
-            .filter_map(used)
-            .chain(more)
-            .collect()
+        let first = |target: Target| Some((name(target), cluster.pid(target)?));
+        let all = cluster.targets().into_iter().filter_map(first);
+        all.chain(cluster.more_coordinators()).collect()
+    }
+
+    /// What each process of ours has used, by name.
+    pub fn usages(&self) -> Vec<(String, Usage)> {
+        let used = |(name, pid): (String, u32)| Some((name, Usage::of(pid)?));
+        self.pids().into_iter().filter_map(used).collect()
+    }
+
+    /// From now on, the peaks of memory are those since now.
+    pub(crate) fn forget_peaks(&self) {
+        for (_, pid) in self.pids() {
+            forget_peak(pid);
+        }
     }
 
     /// Kills a node of ours at once.

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Usage {
     /// Processor time, in user and in kernel mode.
     pub cpu: Duration,
-    /// The most memory it ever had, in bytes.
+    /// The most memory it had since its start, or since [`forget_peak`], in bytes.
     pub memory_peak: u64,
     /// The memory it has now, in bytes.
     pub memory: u64,
@@ -26,6 +26,12 @@ impl Usage {
             memory: kilobytes(&status, "VmRSS:")? * 1024,
         })
     }
+}
+
+/// Lets the peak of a process's memory begin anew, so that it tells of a load and not of a start. Where the system does not
+/// allow that, the peak stays what it was.
+pub fn forget_peak(pid: u32) {
+    let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
 }
 
 /// `utime` and `stime`: the 14th and 15th field. The name before may contain anything, but ends with the last `)`.
