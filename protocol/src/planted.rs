@@ -127,6 +127,8 @@ bugs! {
     EveryNodeIsHome = "R14",
     /// A refusal leaves no record, so that an earlier attempt may still succeed.
     RefusalForgotten = "R14",
+    /// What was refused for lack of room may be done once there is room again.
+    NoRoomForgotten = "R18",
     /// A repeated request is told aborted before its home holds that.
     AbortToldUnbound = "R14",
     /// A home tells what it knows of a request before that is synced.

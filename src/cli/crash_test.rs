@@ -56,7 +56,7 @@ pub(crate) struct CrashTestArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// Also write the report there, as crash-test.txt and crash-test.json
+    /// Where to write the report, as crash-test.txt and crash-test.json [default: a directory for temporary files]
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
 

@@ -20,6 +20,7 @@ mod verdict;
 mod watch;
 mod workload;
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -88,12 +89,16 @@ fn crash_test(args: &CrashTestArgs) -> Result<Report, Failure> {
 /// Prints and writes the report.
 fn conclude(report: &Report, args: &CrashTestArgs) -> Exit {
     print_line(report.to_string().trim_end());
-    for dir in [&args.report, &report.kept].into_iter().flatten() {
-        if let Err(error) = report.write(dir) {
-            explain(&format!(
+    let chosen = args.report.clone();
+    let place = chosen
+        .unwrap_or_else(|| env::temp_dir().join(format!("twopence-crash-test-{}", report.settings.seed)));
+    for dir in [Some(&place), report.kept.as_ref()].into_iter().flatten() {
+        match report.write(dir) {
+            Ok(()) => explain(&format!("Report: {}", dir.join("crash-test.txt").display())),
+            Err(error) => explain(&format!(
                 "cannot write the report into {}: {error}",
                 dir.display()
-            ));
+            )),
         }
     }
     match report.ending {

@@ -104,13 +104,14 @@ impl fmt::Display for Report {
         writeln!(f, "Crash test, twopence {}", settings.version)?;
         writeln!(
             f,
-            "  {} {} nodes, {} clients, {death}, seed {}; {} s in {} rounds of {} s asked for\n",
+            "  {} {} nodes, {} clients, {death}, seed {}; {} s in {} round{} of {} s asked for\n",
             settings.nodes,
             settings.store,
             settings.clients,
             settings.seed,
             self.lasted_s,
             self.rounds,
+            if self.rounds == 1 { "" } else { "s" },
             settings.asked_for_s
         )?;
         self.faults(f)?;

@@ -323,7 +323,9 @@ impl Participant {
                 Executed::Duplicate(self.force_knowledge(&home, effects))
             }
             Refused::NoRoom => {
-                self.turned_away.insert(txn);
+                if !planted!(NoRoomForgotten) {
+                    self.turned_away.insert(txn);
+                }
                 Executed::Refused(Reason::DiskFull(self.config.node).into())
             }
             Refused::AsBefore(refusal) => Executed::Refused(refusal),

@@ -152,6 +152,14 @@ const TESTS: &[(Bug, Test)] = &[
             "transcripts::a_repeated_request_is_told_abort_only_when_its_home_holds_it",
         ),
     ),
+    (
+        Bug::NoRoomForgotten,
+        Test::of(
+            "protocol",
+            "it",
+            "transcripts::what_a_full_disk_has_refused_stays_refused_when_there_is_room_again",
+        ),
+    ),
     (Bug::KnowledgeBeforeSync, TABLE_NODE),
     (Bug::UnknownToldAborted, TABLE_COORDINATOR),
     (
