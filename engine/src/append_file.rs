@@ -71,9 +71,6 @@ impl<B: Bytes> AppendFile<B> {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        if self.filled >= self.end + self.ahead / 4 {
-            return Ok(());
-        }
         let from = self.filled.max(self.end);
         let to = self.end + self.ahead;
         let filler = vec![b'\n'; usize::try_from(to - from).expect("a filler fits in memory")];
@@ -94,7 +91,11 @@ impl<B: Bytes> DiskFile for AppendFile<B> {
         self.bytes.write_at(bytes, self.end)?;
         self.end += u64::try_from(bytes.len()).expect("memory fits in 64 bits");
         self.filled = self.filled.max(self.end);
-        if self.ahead > 0 { self.fill() } else { Ok(()) }
+        if self.ahead > 0 && self.filled < self.end + self.ahead / 4 {
+            self.fill()
+        } else {
+            Ok(())
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -103,7 +104,11 @@ impl<B: Bytes> DiskFile for AppendFile<B> {
 
     fn fill_ahead(&mut self, len: u64) -> io::Result<()> {
         self.ahead = len;
-        if len > 0 { self.fill() } else { Ok(()) }
+        if self.filled < self.end + len {
+            self.fill()
+        } else {
+            Ok(())
+        }
     }
 
     fn trim(&mut self) -> io::Result<()> {

@@ -90,8 +90,8 @@ pub trait DiskFile: Send + 'static {
     /// Whatever the system reports; what was written since the last sync is undefined.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Writes line breaks behind the end from now on, at least a quarter of `len` bytes ahead of it, which later appends
-    /// write over. A sync that does not grow the file has less to do. Does nothing where there is no room for it, or
+    /// Writes line breaks behind the end, `len` bytes at once and from now on at least a quarter of that, which later
+    /// appends write over. A sync that does not grow the file has less to do. Does nothing where there is no room for it, or
     /// where the disk gains nothing by it.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The json backend while it runs: the log in front, checkpoints behind it.
 
+use std::mem;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -8,9 +9,10 @@ use protocol::fold::{Fold, Seq};
 use protocol::planted;
 
 use crate::disk::Disk;
-use crate::json::checkpoint;
+use crate::json::checkpoint::{self, Cut};
 use crate::json::log::Log;
 use crate::json::recovery::Home;
+use crate::json::spare;
 use crate::{Engine, Error, Stats};
 
 /// Tells the time. A simulator has its own.
@@ -31,39 +33,57 @@ const RESERVE_PER_OPEN: u64 = 1024;
 const ROOM_AGE: Duration = Duration::from_millis(50);
 const ROOM_BYTES: u64 = 32 * 1024;
 
-/// Where checkpoints are cut.
+/// Where checkpoints and spare segments are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Checkpointer {
-    /// On a thread of their own, one at a time.
-    Thread,
+pub(crate) enum Background {
+    /// On threads of their own, one of each at a time.
+    Threads,
     /// Within [`Engine::tend`], so that a run can be repeated exactly.
     Inline,
 }
 
 /// How a backend runs.
 pub(crate) struct Manner {
-    pub(crate) checkpointer: Checkpointer,
+    pub(crate) background: Background,
     pub(crate) clock: Clock,
     pub(crate) segment_len_max: u64,
+    /// How many bytes of closed segments make a checkpoint due; more if the state is longer than that, since a checkpoint
+    /// costs what the state is long.
+    pub(crate) checkpoint_after: u64,
 }
+
+/// A job on a thread.
+type Job<T> = JoinHandle<Result<T, Error>>;
 
 /// The json backend.
 pub(crate) struct Backend<D: Disk> {
     home: Home<D>,
     log: Log<D>,
     manner: Manner,
-    running: Option<JoinHandle<Result<Seq, Error>>>,
-    /// Closed segments hold records that the state file does not.
+    running: Option<Job<Cut>>,
+    /// Closed segments hold enough records that the state file does not.
     due: bool,
     not_before: Option<Instant>,
-    /// The newest record in the state file.
-    checkpoint: Seq,
+    /// The state file.
+    checkpoint: Cut,
+    /// Bytes of segments that were closed since the last checkpoint began.
+    closed_len: u64,
+    spare: Spare<D>,
     /// The segment is closed when it is this long.
     rotate_at: u64,
     quiet_since: Option<Instant>,
     room: Option<Room>,
     records: u64,
     checkpoints: u64,
+}
+
+/// The segment to be.
+enum Spare<D: Disk> {
+    None,
+    InWork(Job<Option<D::File>>),
+    Ready(D::File),
+    /// There is no room for one; not tried again for this segment.
+    NoRoom,
 }
 
 /// What the system said about free space.
@@ -75,7 +95,7 @@ struct Room {
 }
 
 impl<D: Disk> Backend<D> {
-    pub(crate) fn new(home: Home<D>, log: Log<D>, manner: Manner, checkpoint: Seq, due: bool) -> Backend<D> {
+    pub(crate) fn new(home: Home<D>, log: Log<D>, manner: Manner, checkpoint: Cut, due: bool) -> Backend<D> {
         let rotate_at = manner.segment_len_max;
         Backend {
             home,
@@ -85,6 +105,8 @@ impl<D: Disk> Backend<D> {
             due,
             not_before: None,
             checkpoint,
+            closed_len: 0,
+            spare: Spare::None,
             rotate_at,
             quiet_since: None,
             room: None,
@@ -98,13 +120,49 @@ impl<D: Disk> Backend<D> {
             return Ok(());
         }
         self.log.sync()?;
-        if self.log.rotate()? {
+        let len = self.log.len();
+        let spare = self.take_spare()?;
+        if self.log.rotate(spare)? {
             self.rotate_at = self.manner.segment_len_max;
-            self.due = true;
+            self.closed_len += len;
+            self.due |= self.closed_len >= self.manner.checkpoint_after.max(self.checkpoint.len);
         } else {
             self.rotate_at = self.log.len() + self.manner.segment_len_max / 8;
         }
         Ok(())
+    }
+
+    /// Has a spare segment made once the active one is half full.
+    fn start_spare(&mut self) -> Result<(), Error> {
+        let len = self.manner.segment_len_max;
+        if !matches!(self.spare, Spare::None) || self.log.len() < len / 2 {
+            return Ok(());
+        }
+        let room = len + len / 8; // A segment is closed at the end of the turn in which it got full.
+        self.spare = match self.manner.background {
+            Background::Inline => Spare::of(spare::make(&self.home, room)?),
+            Background::Threads => {
+                let home = self.home.clone();
+                let job = move || spare::make(&home, room);
+                match thread::Builder::new().name("spare".to_owned()).spawn(job) {
+                    Ok(running) => Spare::InWork(running),
+                    Err(_) => Spare::NoRoom,
+                }
+            }
+        };
+        Ok(())
+    }
+
+    /// The spare segment, if it is ready. One that comes too late is left to the next rotation.
+    fn take_spare(&mut self) -> Result<Option<D::File>, Error> {
+        let (rest, ready) = match mem::replace(&mut self.spare, Spare::None) {
+            Spare::InWork(job) if job.is_finished() => (Spare::None, ended(job)?),
+            Spare::InWork(job) => (Spare::InWork(job), None),
+            Spare::Ready(file) => (Spare::None, Some(file)),
+            Spare::None | Spare::NoRoom => (Spare::None, None),
+        };
+        self.spare = rest;
+        Ok(ready)
     }
 
     fn start_checkpoint<S: Fold>(&mut self, now: Instant) -> Result<(), Error> {
@@ -113,12 +171,13 @@ impl<D: Disk> Backend<D> {
             return Ok(());
         }
         self.due = false;
-        match self.manner.checkpointer {
-            Checkpointer::Inline => {
+        self.closed_len = 0;
+        match self.manner.background {
+            Background::Inline => {
                 let result = checkpoint::run::<S, D>(&self.home);
                 self.checkpoint_ended(result, now)
             }
-            Checkpointer::Thread => {
+            Background::Threads => {
                 let home = self.home.clone();
                 let job = move || checkpoint::run::<S, D>(&home);
                 match thread::Builder::new().name("checkpoint".to_owned()).spawn(job) {
@@ -133,22 +192,21 @@ impl<D: Disk> Backend<D> {
     fn finish_checkpoint(&mut self, now: Instant, wait: bool) -> Result<(), Error> {
         match self.running.take_if(|running| wait || running.is_finished()) {
             None => Ok(()),
-            Some(running) => {
-                let result = running
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                self.checkpoint_ended(result, now)
-            }
+            Some(running) => self.checkpoint_ended(ended(running), now),
         }
     }
 
-    fn checkpoint_ended(&mut self, result: Result<Seq, Error>, now: Instant) -> Result<(), Error> {
+    fn checkpoint_ended(&mut self, result: Result<Cut, Error>, now: Instant) -> Result<(), Error> {
         match result {
             Ok(checkpoint) => {
                 self.checkpoint = checkpoint;
                 self.checkpoints += 1;
                 self.not_before = None;
-                log::debug!("checkpoint at record {checkpoint} in {}", self.home.names.state);
+                log::debug!(
+                    "checkpoint at record {} in {}",
+                    checkpoint.seq,
+                    self.home.names.state
+                );
                 Ok(())
             }
             Err(error) if checkpoint::is_for_lack_of_space(&error) => {
@@ -203,6 +261,7 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<D> {
         self.log.write()?;
         self.finish_checkpoint(now, false)?;
         self.rotate_if_full()?;
+        self.start_spare()?;
         self.start_checkpoint::<S>(now)?;
         let idle = self.mark_if_idle(now)?;
         let running = self.running.as_ref().map(|_| LOOK_AFTER);
@@ -263,8 +322,16 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<D> {
             self.log.synced(),
             "a store is closed with the state that its log adds up to"
         );
-        if state.seq() > self.checkpoint {
-            let result = checkpoint::install(&self.home, state, self.checkpoint).map(|()| state.seq());
+        if let Spare::InWork(job) = mem::replace(&mut self.spare, Spare::None) {
+            ended(job)?;
+        }
+        self.home.remove(&self.home.names.spare)?;
+        if state.seq() > self.checkpoint.seq {
+            let installed = checkpoint::install(&self.home, state, self.checkpoint.seq);
+            let result = installed.map(|len| Cut {
+                seq: state.seq(),
+                len,
+            });
             self.checkpoint_ended(result, now)?;
         }
         Ok(())
@@ -272,12 +339,29 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<D> {
 }
 
 impl<D: Disk> Drop for Backend<D> {
-    /// The lock must not be let go of while a checkpoint is still being written.
+    /// The lock must not be let go of while a file is still being written.
     fn drop(&mut self) {
+        if let Spare::InWork(job) = mem::replace(&mut self.spare, Spare::None)
+            && let Ok(Err(error)) = job.join()
+        {
+            log::warn!("the last spare segment failed: {error}");
+        }
         if let Some(running) = self.running.take()
             && let Ok(Err(error)) = running.join()
         {
             log::warn!("the last checkpoint failed: {error}");
         }
     }
+}
+
+impl<D: Disk> Spare<D> {
+    fn of(file: Option<D::File>) -> Spare<D> {
+        file.map_or(Spare::NoRoom, Spare::Ready)
+    }
+}
+
+/// What a job left.
+fn ended<T>(job: Job<T>) -> Result<T, Error> {
+    job.join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

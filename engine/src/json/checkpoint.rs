@@ -25,35 +25,51 @@ use crate::json::recovery::{Home, Replay};
 use crate::json::state_file;
 use crate::{Error, failpoint};
 
-/// Cuts one checkpoint at the end of the closed segments. Returns its newest record.
+/// What a checkpoint came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// Its newest record.
+    pub(crate) seq: Seq,
+    /// The state file's length, in bytes.
+    pub(crate) len: u64,
+}
+
+/// Cuts one checkpoint at the end of the closed segments.
 ///
 /// # Errors
 /// [`Error`]; if only space is missing (see [`is_for_lack_of_space`]), the store is as good as before.
-pub(crate) fn run<S: Fold, D: Disk>(home: &Home<D>) -> Result<Seq, Error> {
+pub(crate) fn run<S: Fold, D: Disk>(home: &Home<D>) -> Result<Cut, Error> {
     step(1)?;
     let mut replay = Replay::<S, D>::begin(home)?;
     replay.closed(&home.names.closed_among(&home.list()?))?;
     let replaced = replay.checkpoint();
-    if replay.state.seq() > replaced {
-        install(home, &replay.state, replaced)?;
-    }
-    Ok(replay.state.seq())
+    let seq = replay.state.seq();
+    let len = if seq > replaced {
+        install(home, &replay.state, replaced)?
+    } else {
+        replay.checkpoint_len()
+    };
+    Ok(Cut { seq, len })
 }
 
-/// Makes `state`, which the log must hold durably, the store's state file in place of the one at `replaced`.
+/// Makes `state`, which the log must hold durably, the store's state file in place of the one at `replaced`. Returns its
+/// length in bytes.
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn install<S: Fold, D: Disk>(home: &Home<D>, state: &S, replaced: Seq) -> Result<(), Error> {
+pub(crate) fn install<S: Fold, D: Disk>(home: &Home<D>, state: &S, replaced: Seq) -> Result<u64, Error> {
     let names = &home.names;
-    let [aside, second, _] = names.temporary();
+    let [aside, second, ..] = names.temporary();
     step(2)?;
-    if let Err(error) = state_file::write(home, &aside, replaced, state) {
-        if is_no_space(&error) {
-            home.remove(&aside)?;
+    let len = match state_file::write(home, &aside, replaced, state) {
+        Ok(len) => len,
+        Err(error) => {
+            if is_no_space(&error) {
+                home.remove(&aside)?;
+            }
+            return Err(home.io("write", &aside)(error));
         }
-        return Err(home.io("write", &aside)(error));
-    }
+    };
     planted!(SegmentsGoEarly: () => collect(home, state.seq())?);
     step(4)?;
     home.remove(&second)?;
@@ -65,7 +81,8 @@ pub(crate) fn install<S: Fold, D: Disk>(home: &Home<D>, state: &S, replaced: Seq
     planted!(UnsyncedCheckpointName: home.sync_dir()? => ());
     // If both were one file already, the second name stayed.
     home.remove(&second)?;
-    collect(home, replaced)
+    collect(home, replaced)?;
+    Ok(len)
 }
 
 /// A second name for a file, or a copy where the file system knows no such thing.

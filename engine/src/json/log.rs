@@ -161,12 +161,12 @@ impl<D: Disk> Log<D> {
         synced.map_err(self.home.io("sync", &self.home.names.active))
     }
 
-    /// Closes the active segment and begins the next one. `Ok(false)` if the disk has no room for that; nothing has
-    /// changed then.
+    /// Closes the active segment and begins the next one, in the spare file if there is one. `Ok(false)` if the disk has no
+    /// room for that; nothing has changed then.
     ///
     /// The next segment is durable under its own name before the active one loses its name, and that is durable before
     /// the next one gets it: after a crash anywhere there is an active segment, or a next one to take its place.
-    pub(crate) fn rotate(&mut self) -> Result<bool, Error> {
+    pub(crate) fn rotate(&mut self, spare: Option<D::File>) -> Result<bool, Error> {
         assert!(
             self.synced == self.appended && self.buffer.is_empty(),
             "only a synced segment can be closed"
@@ -182,7 +182,7 @@ impl<D: Disk> Log<D> {
         };
         let mut text = Vec::new();
         line::write_header(&header, &mut text);
-        let file = match self.write_next(&text) {
+        let file = match self.write_next(&text, spare) {
             Ok(file) => file,
             Err(error) if is_no_space(&error) => {
                 log::warn!(
@@ -210,13 +210,21 @@ impl<D: Disk> Log<D> {
         Ok(true)
     }
 
-    fn write_next(&self, text: &[u8]) -> io::Result<D::File> {
+    fn write_next(&self, text: &[u8], spare: Option<D::File>) -> io::Result<D::File> {
         failpoint::check("checkpoint.k7")?;
-        let mut file = self.home.disk.create(&self.home.names.next)?;
+        let Home { disk, names, .. } = &self.home;
+        let is_spare = spare.is_some();
+        let mut file = match spare {
+            Some(file) => file,
+            None => disk.create(&names.next)?,
+        };
         file.append(text)?;
-        file.fill_ahead(fill_ahead(&self.home.disk)?)?;
+        file.fill_ahead(fill_ahead(disk)?)?;
         failpoint::check("checkpoint.k8")?;
         planted!(UnsyncedNextSegment: file.sync()? => ());
+        if is_spare {
+            disk.rename(&names.spare, &names.next)?;
+        }
         Ok(file)
     }
 

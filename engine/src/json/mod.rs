@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`line`](mod@line) is what a line looks like, [`segment`] how a torn tail is told from corruption, [`recovery`] how the state
-//! comes back, [`log`] how it is kept, [`checkpoint`] how the log is kept short.
+//! comes back, [`log`] how it is kept, [`spare`] how its next segment is written ahead, [`checkpoint`] how it is kept short.
 
 mod backend;
 mod by_hand;
@@ -20,6 +20,7 @@ mod log;
 mod names;
 mod recovery;
 mod segment;
+mod spare;
 mod state_file;
 
 use std::sync::Arc;
@@ -35,10 +36,14 @@ use crate::{Error, Owner, StoreConfig};
 pub use backend::Clock;
 pub(crate) use inspect::inspect;
 
-use backend::{Backend, Checkpointer, Manner};
+use backend::{Backend, Background, Manner};
+use checkpoint::Cut;
 use log::Log;
 use names::Names;
 use recovery::Home;
+
+/// A checkpoint is due when this many segments have been closed since the last one, or more if the state itself is longer.
+const SEGMENTS_PER_CHECKPOINT: u64 = 4;
 
 /// Whether a first start could succeed with the files that are there. Changes nothing.
 ///
@@ -52,7 +57,7 @@ pub(crate) fn check_first_start<S: Fold, D: Disk>(
     first_start::check::<S, D>(&home(disk, config.owner, store))
 }
 
-/// Opens the json store of `config.owner`, with checkpoints on a thread of their own.
+/// Opens the json store of `config.owner`, with checkpoints and spare segments made on threads of their own.
 ///
 /// # Errors
 /// [`Error`]; a store that is refused is left as it was.
@@ -63,14 +68,16 @@ pub(crate) fn open<S: Fold, D: Disk>(
     first_start: bool,
 ) -> Result<Recovered<S>, Error> {
     let manner = Manner {
-        checkpointer: Checkpointer::Thread,
+        background: Background::Threads,
         clock: Arc::new(Instant::now),
         segment_len_max: config.segment_len_max,
+        checkpoint_after: config.segment_len_max.saturating_mul(SEGMENTS_PER_CHECKPOINT),
     };
     open_in(home(disk, config.owner, store), manner, first_start)
 }
 
-/// [`open`], with checkpoints cut within [`tend`](crate::Engine::tend).
+/// [`open`], with checkpoints and spare segments made within [`tend`](crate::Engine::tend), and a checkpoint for each
+/// closed segment.
 ///
 /// # Errors
 /// As [`open`].
@@ -82,9 +89,10 @@ pub(crate) fn open_on<S: Fold, D: Disk>(
     first_start: bool,
 ) -> Result<Recovered<S>, Error> {
     let manner = Manner {
-        checkpointer: Checkpointer::Inline,
+        background: Background::Inline,
         clock,
         segment_len_max: config.segment_len_max,
+        checkpoint_after: config.segment_len_max,
     };
     open_in(home(disk, config.owner, store), manner, first_start)
 }
@@ -117,7 +125,11 @@ fn open_in<S: Fold, D: Disk>(
         &found.active.header,
         found.active.last,
     );
-    let backend = Backend::new(home, log, manner, found.checkpoint, found.behind);
+    let cut = Cut {
+        seq: found.checkpoint,
+        len: found.checkpoint_len,
+    };
+    let backend = Backend::new(home, log, manner, cut, found.behind);
     let notices = adopted.into_iter().chain(found.notices).collect();
     Ok((Box::new(backend), found.state, notices))
 }

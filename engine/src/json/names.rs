@@ -15,6 +15,8 @@ pub(crate) struct Names {
     pub(crate) active: String,
     /// The next active segment while the log rotates.
     pub(crate) next: String,
+    /// A segment to be, of line breaks so far.
+    pub(crate) spare: String,
     stem: String,
 }
 
@@ -26,6 +28,7 @@ impl Names {
             previous: format!("{prefix}_state.prev.json"),
             active: format!("{stem}.jsonl"),
             next: format!("{stem}.next.jsonl"),
+            spare: format!("{stem}.spare.tmp"),
             stem,
         }
     }
@@ -53,8 +56,10 @@ impl Names {
     }
 
     /// What a crash may have left half written.
-    pub(crate) fn temporary(&self) -> [String; 3] {
-        [&self.state, &self.previous, &self.active].map(|name| format!("{name}.tmp"))
+    pub(crate) fn temporary(&self) -> [String; 4] {
+        let [state, previous, active] =
+            [&self.state, &self.previous, &self.active].map(|name| format!("{name}.tmp"));
+        [state, previous, active, self.spare.clone()]
     }
 }
 

@@ -79,6 +79,8 @@ pub(crate) struct Recovered<S> {
     pub(crate) state: S,
     /// The newest record in the state file.
     pub(crate) checkpoint: Seq,
+    /// The state file's length, in bytes.
+    pub(crate) checkpoint_len: u64,
     /// Whether closed segments hold records that the state file does not.
     pub(crate) behind: bool,
     /// The active segment as it was read.
@@ -96,7 +98,7 @@ pub(crate) fn read<S: Fold, D: Disk>(home: &Home<D>) -> Result<Recovered<S>, Err
     let mut replay = Replay::<S, D>::begin(home)?;
     let listed = home.list()?;
     replay.closed(&home.names.closed_among(&listed))?;
-    let checkpoint = replay.checkpoint();
+    let (checkpoint, checkpoint_len) = (replay.checkpoint(), replay.checkpoint_len());
     let behind = replay.state.seq() > checkpoint;
     let Replay {
         mut walk, mut state, ..
@@ -110,6 +112,7 @@ pub(crate) fn read<S: Fold, D: Disk>(home: &Home<D>) -> Result<Recovered<S>, Err
     Ok(Recovered {
         state,
         checkpoint,
+        checkpoint_len,
         behind,
         active: segment,
         bytes,
@@ -121,6 +124,7 @@ pub(crate) fn read<S: Fold, D: Disk>(home: &Home<D>) -> Result<Recovered<S>, Err
 pub(crate) struct Replay<'a, S, D> {
     walk: Walk<'a, D>,
     pub(crate) state: S,
+    checkpoint_len: u64,
 }
 
 impl<'a, S: Fold, D: Disk> Replay<'a, S, D> {
@@ -130,12 +134,18 @@ impl<'a, S: Fold, D: Disk> Replay<'a, S, D> {
         Ok(Replay {
             walk: Walk::begin(home, &checkpoint),
             state: checkpoint.state,
+            checkpoint_len: checkpoint.len,
         })
     }
 
     /// The newest record in the state file.
     pub(crate) fn checkpoint(&self) -> Seq {
         self.walk.checkpoint
+    }
+
+    /// The state file's length, in bytes.
+    pub(crate) fn checkpoint_len(&self) -> u64 {
+        self.checkpoint_len
     }
 
     /// Replays the closed segments with these first records.

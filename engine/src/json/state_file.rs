@@ -40,9 +40,11 @@ pub(crate) struct Checkpoint<S> {
     pub(crate) state: S,
     /// The newest record in the checkpoint that this one replaced.
     pub(crate) previous: Seq,
+    /// The file's length, in bytes.
+    pub(crate) len: u64,
 }
 
-/// Writes a checkpoint into a new file `name` and syncs the file.
+/// Writes a checkpoint into a new file `name` and syncs the file. Returns its length in bytes.
 ///
 /// # Errors
 /// Whatever the disk reports.
@@ -51,11 +53,12 @@ pub(crate) fn write<S: Fold, D: Disk>(
     name: &str,
     previous: Seq,
     state: &S,
-) -> io::Result<()> {
+) -> io::Result<u64> {
     let mut writer = Writer {
         file: home.disk.create(name)?,
         buffer: Vec::with_capacity(CHUNK + 4096),
         crc: crc32fast::Hasher::new(),
+        len: 0,
     };
     let mut accounts = Vec::new();
     let mut others = Vec::new();
@@ -97,15 +100,23 @@ pub(crate) fn write<S: Fold, D: Disk>(
     writer.buffer.extend_from_slice(seal::MEMBER);
     writer.pour(0)?;
     let digits = seal::hex(writer.crc.finalize());
-    writer.file.append(&[&digits, SUFFIX].concat())?;
+    let end = [&digits, SUFFIX].concat();
+    writer.file.append(&end)?;
     failpoint::check("checkpoint.k3")?;
-    planted!(UnsyncedCheckpoint: writer.file.sync() => Ok(()))
+    planted!(UnsyncedCheckpoint: writer.file.sync()? => ());
+    Ok(writer.len + length(&end))
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).expect("memory fits in 64 bits")
 }
 
 struct Writer<F> {
     file: F,
     buffer: Vec<u8>,
     crc: crc32fast::Hasher,
+    /// What the file has been given, in bytes.
+    len: u64,
 }
 
 impl<F: DiskFile> Writer<F> {
@@ -124,6 +135,7 @@ impl<F: DiskFile> Writer<F> {
         if self.buffer.len() >= at_least {
             self.crc.update(&self.buffer);
             self.file.append(&self.buffer)?;
+            self.len += length(&self.buffer);
             self.buffer.clear();
         }
         Ok(())
@@ -231,7 +243,11 @@ fn parse<S: Fold>(store: StoreId, bytes: &[u8]) -> Result<Checkpoint<S>, String>
     let state = S::restore(sequence, &mut accounts.chain(meta.entries))?;
     match homeless {
         Some(id) => Err(format!("it names account {id} in a store that keeps no accounts")),
-        None => Ok(Checkpoint { state, previous }),
+        None => Ok(Checkpoint {
+            state,
+            previous,
+            len: length(bytes),
+        }),
     }
 }
 

@@ -46,7 +46,8 @@ struct Armed<'a> {
 
 impl<'a> Armed<'a> {
     fn for_checkpoints(disk: &'a MemDisk) -> Armed<'a> {
-        let names = disk.list().unwrap().into_iter().filter(|name| name != ACTIVE);
+        let names = disk.list().unwrap().into_iter();
+        let names = names.filter(|name| name != ACTIVE && !name.ends_with(".tmp"));
         let kept = names
             .map(|name| (name.clone(), disk.read(&name).unwrap()))
             .collect();
