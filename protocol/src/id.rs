@@ -11,6 +11,8 @@ use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::text::Text;
+
 /// Why a name was refused. The text says what a good one looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadName {
@@ -35,12 +37,12 @@ fn bad_name(kind: &'static str, found: &str, rule: &'static str) -> BadName {
     }
 }
 
-/// Serde for a type whose `Display` and `FromStr` are inverse: a string in every format.
+/// Serde for a type whose `as_str` and `FromStr` are inverse: a string in every format.
 macro_rules! serde_as_text {
     ($type:ty) => {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(self.as_str())
             }
         }
 
@@ -274,9 +276,17 @@ pub struct StoreId(pub u64);
 /// Identity of a coordinator: the [`StoreId`] of its log (R11). A new log is a new coordinator.
 pub type CoordinatorId = StoreId;
 
+impl StoreId {
+    fn text(self) -> Text<16> {
+        let mut text = Text::new();
+        text.push_hex(self.0);
+        text
+    }
+}
+
 impl fmt::Display for StoreId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}", self.0)
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -305,7 +315,7 @@ fn is_plain_hex(text: &str) -> bool {
 impl Serialize for StoreId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.collect_str(self)
+            serializer.serialize_str(self.text().as_str())
         } else {
             self.0.serialize(serializer)
         }
@@ -361,9 +371,21 @@ impl TxnId {
     }
 }
 
+impl TxnId {
+    fn text(self) -> Text<48> {
+        let mut text = Text::new();
+        text.push_hex(self.coordinator.0);
+        text.push("-");
+        text.push_decimal(self.at.epoch.into());
+        text.push("-");
+        text.push_decimal(self.at.sequence);
+        text
+    }
+}
+
 impl fmt::Display for TxnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.coordinator, self.at.epoch, self.at.sequence)
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -406,7 +428,7 @@ pub fn plain_number<T: FromStr>(text: &str) -> Option<T> {
 impl Serialize for TxnId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.collect_str(self)
+            serializer.serialize_str(self.text().as_str())
         } else {
             (self.coordinator, self.at).serialize(serializer)
         }
@@ -480,11 +502,17 @@ impl RequestId {
     pub fn of_line(batch: &str, line: u64) -> RequestId {
         RequestId(xxh3_128(alloc::format!("{batch}\n{line}").as_bytes()))
     }
+
+    fn text(self) -> Text<32> {
+        let mut text = Text::new();
+        text.push_hex_digits(self.0, 32);
+        text
+    }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -499,6 +527,12 @@ impl FromStr for RequestId {
 
     /// Accepts 1 to 32 hexadecimal digits, of either case, and a UUID with its dashes.
     fn from_str(text: &str) -> Result<RequestId, BadName> {
+        if text.len() == 32
+            && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && let Ok(id) = u128::from_str_radix(text, 16)
+        {
+            return Ok(RequestId(id)); // As we write it ourselves.
+        }
         let digits: String = text.split('-').collect();
         let uuid = digits.len() == 32 && text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
         let good = (uuid || digits.len() == text.len())
@@ -518,7 +552,7 @@ impl FromStr for RequestId {
 impl Serialize for RequestId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.collect_str(self)
+            serializer.serialize_str(self.text().as_str())
         } else {
             self.0.serialize(serializer)
         }
@@ -538,6 +572,12 @@ impl<'de> Deserialize<'de> for RequestId {
 /// The cluster's name, checked in every hello: `[A-Za-z0-9_.-]{1,32}`, by default `local`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterName(CompactString);
+
+impl ClusterName {
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl FromStr for ClusterName {
     type Err = BadName;

@@ -9,7 +9,8 @@
 //!
 //! Whatever is held can be applied: [`Ledger::apply`] cannot fail (R3).
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ use crate::leg::Operation;
 use crate::money::{Balance, Delta};
 use crate::planted;
 use crate::reason::{Holder, Reason, Refusal};
+use crate::table::{Map, hash_unordered};
 
 /// The lowest balance of `@world`.
 const WORLD_MIN: Balance = -Balance::MAX;
@@ -45,26 +47,98 @@ pub struct Account {
 /// that an account with a thousand holds costs no more than one with a single hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Held {
-    holds: BTreeMap<TxnId, (Delta, HoldKind)>,
+    holds: Holds,
     /// Sum of held debits, as a positive number; never more than can be paid, which for `@world` is more than a balance.
     debits: i128,
     /// Sum of held credits; never more than there is headroom for.
     credits: i128,
 }
 
+/// Holds by transaction. Nearly always there is just one, which needs no memory of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+enum Holds {
+    #[default]
+    None,
+    One(TxnId, (Delta, HoldKind)),
+    /// Two or more.
+    Many(BTreeMap<TxnId, (Delta, HoldKind)>),
+}
+
+impl Holds {
+    /// The one with the oldest id.
+    fn first(&self) -> Option<(TxnId, HoldKind)> {
+        self.iter().next().map(|(txn, (_, kind))| (txn, kind))
+    }
+
+    /// Oldest id first.
+    fn iter(&self) -> impl Iterator<Item = (TxnId, (Delta, HoldKind))> {
+        let (one, many) = match self {
+            Holds::None => (None, None),
+            Holds::One(txn, hold) => (Some((*txn, *hold)), None),
+            Holds::Many(holds) => (None, Some(holds)),
+        };
+        let many = many.into_iter().flatten();
+        one.into_iter().chain(many.map(|(&txn, &hold)| (txn, hold)))
+    }
+
+    /// Whether `txn` had none yet.
+    fn insert(&mut self, txn: TxnId, hold: (Delta, HoldKind)) -> bool {
+        match self {
+            Holds::None => {
+                *self = Holds::One(txn, hold);
+                true
+            }
+            Holds::One(other, _) if *other == txn => false,
+            Holds::One(other, held) => {
+                *self = Holds::Many(BTreeMap::from([(*other, *held), (txn, hold)]));
+                true
+            }
+            Holds::Many(holds) => holds.insert(txn, hold).is_none(),
+        }
+    }
+
+    fn remove(&mut self, txn: TxnId) -> Option<(Delta, HoldKind)> {
+        match self {
+            Holds::One(other, hold) if *other == txn => {
+                let hold = *hold;
+                *self = Holds::None;
+                Some(hold)
+            }
+            Holds::None | Holds::One(..) => None,
+            Holds::Many(holds) => {
+                let removed = holds.remove(&txn);
+                if holds.len() == 1 {
+                    let (last, hold) = holds.pop_first().expect("one is left");
+                    *self = Holds::One(last, hold);
+                }
+                removed
+            }
+        }
+    }
+}
+
 impl Held {
     /// Who keeps a hold of this kind out, if anybody does. With many it is the one with the oldest id.
     fn blocks(&self, kind: HoldKind) -> Option<TxnId> {
-        let (&holder, &(_, held)) = self.holds.first_key_value()?;
+        let (holder, held) = self.holds.first()?;
         (kind == HoldKind::Exclusive || held == HoldKind::Exclusive).then_some(holder)
     }
 }
 
 /// The accounts of one node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    accounts: BTreeMap<AccountId, Account>,
-    held: BTreeMap<AccountId, Held>,
+    accounts: Map<AccountId, Account>,
+    /// The accounts' names in order. An account stays for ever, so this changes seldom.
+    names: BTreeSet<AccountId>,
+    held: Map<AccountId, Held>,
+}
+
+impl Hash for Ledger {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hash_unordered(self.accounts.iter(), hasher);
+        hash_unordered(self.held.iter(), hasher);
+    }
 }
 
 impl Ledger {
@@ -123,8 +197,8 @@ impl Ledger {
             let held = self.held.entry(account.clone()).or_default();
             let clash = held.blocks(kind);
             assert_eq!(clash, None, "{account} is held by another transaction than {txn}");
-            let twice = held.holds.insert(txn, (*delta, kind));
-            assert_eq!(twice, None, "{txn} holds {account} once");
+            let once = held.holds.insert(txn, (*delta, kind));
+            assert!(once, "{txn} holds {account} once");
             if delta.is_debit() {
                 held.debits -= i128::from(delta.get());
             } else {
@@ -143,7 +217,7 @@ impl Ledger {
                 .held
                 .get_mut(account)
                 .expect("a prepared transaction holds its accounts");
-            let removed = held.holds.remove(&txn);
+            let removed = held.holds.remove(txn);
             assert!(
                 removed.is_some_and(|(held, _)| held == *delta),
                 "{txn} holds {account} as it was prepared"
@@ -153,7 +227,7 @@ impl Ledger {
             } else {
                 held.credits -= i128::from(delta.get());
             }
-            if held.holds.is_empty() {
+            if held.holds == Holds::None {
                 assert_eq!(
                     (held.debits, held.credits),
                     (0, 0),
@@ -167,7 +241,13 @@ impl Ledger {
     /// Applies operations that were held (then released) or just checked. Cannot fail: that was promised.
     pub fn apply(&mut self, operations: &[Operation]) {
         for Operation { account: id, delta } in operations {
-            let account = self.accounts.entry(id.clone()).or_default();
+            let account = match self.accounts.get_mut(id) {
+                Some(account) => account,
+                None => {
+                    self.names.insert(id.clone());
+                    self.accounts.entry(id.clone()).or_default()
+                }
+            };
             let balance = account
                 .balance
                 .checked_add(delta.get())
@@ -188,10 +268,11 @@ impl Ledger {
         if account.balance < 0 && !id.is_world() {
             return Err("a negative balance");
         }
-        match self.accounts.insert(id, account) {
-            None => Ok(()),
-            Some(_) => Err("an account twice"),
+        if !self.names.insert(id.clone()) {
+            return Err("an account twice");
         }
+        self.accounts.insert(id, account);
+        Ok(())
     }
 
     /// One account.
@@ -201,13 +282,14 @@ impl Ledger {
 
     /// All accounts, `@world` first, then in name order.
     pub fn accounts(&self) -> impl Iterator<Item = (&AccountId, &Account)> {
-        self.accounts.iter()
+        self.names.iter().map(|id| (id, &self.accounts[id]))
     }
 
     /// The accounts behind `after` in name order.
     pub fn accounts_after(&self, after: &AccountId) -> impl Iterator<Item = (&AccountId, &Account)> {
         use core::ops::Bound::{Excluded, Unbounded};
-        self.accounts.range((Excluded(after), Unbounded))
+        let behind = self.names.range((Excluded(after), Unbounded));
+        behind.map(|id| (id, &self.accounts[id]))
     }
 
     /// How many accounts there are, without `@world`.
@@ -225,7 +307,7 @@ impl Ledger {
         self.held
             .get(id)
             .into_iter()
-            .flat_map(|held| held.holds.iter().map(|(&txn, &(delta, _))| (txn, delta)))
+            .flat_map(|held| held.holds.iter().map(|(txn, (delta, _))| (txn, delta)))
     }
 
     /// Whether any account is held.
@@ -349,7 +431,7 @@ mod tests {
             for n in 1..=18 {
                 ledger.release(txn(n), &opposite);
             }
-            ledger.accounts.clear();
+            ledger = Ledger::default();
         }
     }
 

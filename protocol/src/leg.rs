@@ -9,9 +9,10 @@ use core::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::id::{AccountId, NodeId, Place, deserialize_text, hex};
+use crate::id::{ACCOUNT_ID_LEN_MAX, AccountId, NODE_ID_LEN_MAX, NodeId, Place, deserialize_text, hex};
 use crate::money::{Amount, BadAmount, Delta};
 use crate::planted;
+use crate::text::Text;
 
 /// Most legs one transaction may have.
 pub const LEGS_MAX: usize = 256;
@@ -42,7 +43,7 @@ impl FromStr for Leg {
 impl Serialize for Leg {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.collect_str(self)
+            serializer.serialize_str(self.text().as_str())
         } else {
             (&self.place, self.delta).serialize(serializer)
         }
@@ -77,7 +78,23 @@ impl<'de> Deserialize<'de> for Leg {
 
 impl fmt::Display for Leg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.place, self.delta)
+        f.write_str(self.text().as_str())
+    }
+}
+
+/// Node, slash, account, colon, sign and 19 digits.
+const LEG_LEN_MAX: usize = NODE_ID_LEN_MAX + 1 + ACCOUNT_ID_LEN_MAX + 1 + 1 + 19;
+
+impl Leg {
+    fn text(&self) -> Text<LEG_LEN_MAX> {
+        let delta = self.delta.get();
+        let mut text = Text::new();
+        text.push(self.place.node.as_str());
+        text.push("/");
+        text.push(self.place.account.as_str());
+        text.push(if delta < 0 { ":-" } else { ":+" });
+        text.push_decimal(delta.unsigned_abs());
+        text
     }
 }
 

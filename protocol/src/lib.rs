@@ -102,3 +102,5 @@ pub mod participant;
 pub mod planted;
 pub mod reason;
 pub mod request;
+mod table;
+mod text;

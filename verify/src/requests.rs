@@ -104,9 +104,12 @@ impl Requests {
 
 /// A state's table as this one has it.
 pub(crate) fn attempts_of(state: &participant::Requests) -> impl Iterator<Item = (RequestId, Attempt)> {
-    state
+    let attempts = state
         .entries()
-        .map(|(&request, entry)| (request, Attempt::from(entry)))
+        .map(|(&request, entry)| (request, Attempt::from(entry)));
+    let mut attempts: Vec<(RequestId, Attempt)> = attempts.collect();
+    attempts.sort_unstable_by_key(|&(request, _)| request);
+    attempts.into_iter()
 }
 
 impl From<&participant::RequestEntry> for Attempt {

@@ -4,8 +4,11 @@
 //! together with the prepare, commit or abort record of its transaction.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 
+use hashbrown::hash_map::Entry;
 use serde::{Deserialize, Serialize};
 
 use crate::fold::Seq;
@@ -15,6 +18,7 @@ use crate::message::{Home, Knowledge};
 use crate::numbers::{Log, Numbered, Visit};
 use crate::planted;
 use crate::reason::Reason;
+use crate::table::{Map, hash_unordered};
 
 /// How far a request has come.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,19 +58,26 @@ pub struct RequestEntry {
 pub const REQUEST_WINDOW: u64 = 1_000_000;
 
 /// The table.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requests {
     window: u64,
-    entries: BTreeMap<RequestId, RequestEntry>,
+    entries: Map<RequestId, RequestEntry>,
     /// Finished ones in log order, oldest first.
     finished: VecDeque<(Seq, RequestId)>,
+}
+
+impl Hash for Requests {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (self.window, &self.finished).hash(hasher);
+        hash_unordered(self.entries.iter(), hasher);
+    }
 }
 
 impl Default for Requests {
     fn default() -> Requests {
         Requests {
             window: REQUEST_WINDOW,
-            entries: BTreeMap::new(),
+            entries: Map::default(),
             finished: VecDeque::new(),
         }
     }
@@ -93,9 +104,18 @@ impl Requests {
         self.entries.get(request)
     }
 
-    /// All entries, in id order.
+    /// All entries: the finished ones in log order, then the open ones in id order.
     pub fn entries(&self) -> impl Iterator<Item = (&RequestId, &RequestEntry)> {
-        self.entries.iter()
+        let finished = self.finished.iter().map(|(_, request)| request);
+        let mut open: Vec<&RequestId> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.progress == Progress::Open)
+            .map(|(request, _)| request)
+            .collect();
+        open.sort_unstable();
+        let both = finished.chain(open);
+        both.map(|request| (request, self.entries.get(request).expect("it is named from here")))
     }
 
     /// How many finished requests are kept at the least.
@@ -143,23 +163,27 @@ impl Requests {
         mut evicted: impl FnMut(RequestId),
     ) {
         let seq = progress.ended().expect("an end names its record");
-        match self.entries.get(&home.request) {
-            Some(entry) if entry.txn != txn || entry.progress != Progress::Open => return,
-            Some(_) | None => {}
+        let ended = RequestEntry {
+            digest: home.digest,
+            txn,
+            progress,
+        };
+        match self.entries.entry(home.request) {
+            Entry::Occupied(entry) if entry.get().txn != txn || entry.get().progress != Progress::Open => {
+                return;
+            }
+            Entry::Occupied(mut entry) => *entry.get_mut() = ended,
+            Entry::Vacant(entry) => _ = entry.insert(ended),
         }
-        self.entries.insert(
-            home.request,
-            RequestEntry {
-                digest: home.digest,
-                txn,
-                progress,
-            },
-        );
         // At the end, but for a second request that the same record ends: the order is the one that restoring gives.
-        let place = self
-            .finished
-            .partition_point(|&other| other < (seq, home.request));
-        self.finished.insert(place, (seq, home.request));
+        let newest = (seq, home.request);
+        match self.finished.back() {
+            Some(last) if *last > newest => {
+                let place = self.finished.partition_point(|other| *other < newest);
+                self.finished.insert(place, newest);
+            }
+            Some(_) | None => self.finished.push_back(newest),
+        }
         while u64::try_from(self.finished.len()).expect("a length fits") > self.window {
             let (_, request) = self.finished.pop_front().expect("longer than the window");
             self.entries.remove(&request);
