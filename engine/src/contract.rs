@@ -34,7 +34,7 @@ pub trait Engine<S: Fold>: Send {
     ///
     /// # Errors
     /// [`Error`] if the store can no longer be trusted. A checkpoint that fails for lack of space is only logged.
-    fn tend(&mut self) -> Result<Option<u64>, Error>;
+    fn tend(&mut self, state: &S) -> Result<Option<u64>, Error>;
 
     /// Whether the disk has room for new promises: space for the decisions of `open` open transactions and for one
     /// recovery copy stays reserved.

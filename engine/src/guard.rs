@@ -124,9 +124,9 @@ impl<S: Fold> Engine<S> for Guard<S> {
         self.engine.synced()
     }
 
-    fn tend(&mut self) -> Result<Option<u64>, Error> {
+    fn tend(&mut self, state: &S) -> Result<Option<u64>, Error> {
         self.healthy()?;
-        let result = self.engine.tend();
+        let result = self.engine.tend(state);
         self.watch(result)
     }
 

@@ -132,8 +132,8 @@ impl<M: Machine> WriteAhead<M> {
     ///
     /// # Errors
     /// [`Error`] if the store can no longer be trusted.
-    pub fn tend(&mut self) -> Result<Option<u64>, Error> {
-        self.engine.tend()
+    pub fn tend(&mut self, state: &M::State) -> Result<Option<u64>, Error> {
+        self.engine.tend(state)
     }
 
     /// See [`Engine::has_room`].

@@ -79,6 +79,9 @@ pub trait Fold: Clone + Debug + PartialEq + Send + 'static {
     /// The newest record this state contains; 0 before the first.
     fn seq(&self) -> Seq;
 
+    /// About how many entries there are: what it costs to copy the state.
+    fn size(&self) -> usize;
+
     /// Applies record number `seq`, which must be [`Fold::seq`] + 1, and pushes the key of every entry that it
     /// added, changed or removed.
     ///

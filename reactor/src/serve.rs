@@ -277,7 +277,7 @@ impl<S: Service> Loop<'_, S> {
         for session in mem::take(&mut self.hangups) {
             self.net.hang_up(session);
         }
-        let wanted = self.turn.tend()?;
+        let wanted = self.turn.tend(self.machine)?;
         self.tend_at = wanted.map(|ms| Instant::now() + Duration::from_millis(ms));
         self.service.watch(&self.net.counters, self.turn.stats());
         Ok(())

@@ -50,6 +50,8 @@ pub(crate) struct Manner {
     /// How many bytes of closed segments make a checkpoint due; more if the state is longer than that, since a checkpoint
     /// costs what the state is long.
     pub(crate) checkpoint_after: u64,
+    /// A state of at most this many entries is copied for its checkpoint.
+    pub(crate) copied_size_max: usize,
 }
 
 /// A job on a thread.
@@ -165,21 +167,27 @@ impl<D: Disk> Backend<D> {
         Ok(ready)
     }
 
-    fn start_checkpoint<S: Fold>(&mut self, now: Instant) -> Result<(), Error> {
+    fn start_checkpoint<S: Fold>(&mut self, state: &S, now: Instant) -> Result<(), Error> {
         let early = self.not_before.is_some_and(|not_before| now < not_before);
         if !self.due || early || self.running.is_some() {
             return Ok(());
         }
         self.due = false;
         self.closed_len = 0;
+        // A checkpoint may hold nothing that the log does not hold durably.
+        let is_copied = state.size() <= self.manner.copied_size_max && state.seq() == self.log.synced();
+        let copy = is_copied.then(|| state.clone());
+        let (home, replaced) = (self.home.clone(), self.checkpoint);
+        let job = move || match &copy {
+            Some(state) => checkpoint::copy(&home, state, replaced),
+            None => checkpoint::fold::<S, D>(&home),
+        };
         match self.manner.background {
             Background::Inline => {
-                let result = checkpoint::run::<S, D>(&self.home);
+                let result = job();
                 self.checkpoint_ended(result, now)
             }
             Background::Threads => {
-                let home = self.home.clone();
-                let job = move || checkpoint::run::<S, D>(&home);
                 match thread::Builder::new().name("checkpoint".to_owned()).spawn(job) {
                     Ok(running) => self.running = Some(running),
                     Err(error) => self.try_again(&format!("no thread for it: {error}"), now),
@@ -256,13 +264,13 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<D> {
         self.log.synced()
     }
 
-    fn tend(&mut self) -> Result<Option<u64>, Error> {
+    fn tend(&mut self, state: &S) -> Result<Option<u64>, Error> {
         let now = (self.manner.clock)();
         self.log.write()?;
         self.finish_checkpoint(now, false)?;
         self.rotate_if_full()?;
         self.start_spare()?;
-        self.start_checkpoint::<S>(now)?;
+        self.start_checkpoint(state, now)?;
         let idle = self.mark_if_idle(now)?;
         let running = self.running.as_ref().map(|_| LOOK_AFTER);
         let retry = self

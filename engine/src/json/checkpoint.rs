@@ -1,12 +1,12 @@
 //! Checkpoints: the state file is brought forward, and segments that nobody needs any more go.
 //!
-//! The state comes from where recovery takes it, the old state file and the closed segments, so live state is neither
-//! copied nor held up. The steps, as the failpoints `checkpoint.k…` name them; each acts *before* its step:
+//! Where the live state is small, a copy of it is written. Where a copy would hold the loop up, the state comes from where
+//! recovery takes it, the old state file and the closed segments. The steps, as the failpoints `checkpoint.k…` name them; each acts *before* its step:
 //!
 //! | | step | a crash before it leaves |
 //! |---|---|---|
 //! | K7 K8 K9 | the log rotates: next segment written, synced, in place | the old active segment, or the next one to take its place |
-//! | K1 | fold the closed segments | the old state file and all of the log |
+//! | K1 | copy the state, or fold the closed segments | the old state file and all of the log |
 //! | K2 K3 | write the new state aside, sync it | a file that nobody looks at |
 //! | K4 | the old state file becomes the previous one, by a second name | one state file under two names |
 //! | K5 K6 | the new one takes its place, the directory is synced | the old or the new one, each with the log behind it |
@@ -34,11 +34,26 @@ pub(crate) struct Cut {
     pub(crate) len: u64,
 }
 
-/// Cuts one checkpoint at the end of the closed segments.
+/// Makes a copy of the live state, all of whose records the log holds durably, the next checkpoint. `replaced` is the one
+/// before.
+///
+/// # Errors
+/// As [`fold`].
+pub(crate) fn copy<S: Fold, D: Disk>(home: &Home<D>, state: &S, replaced: Cut) -> Result<Cut, Error> {
+    step(1)?;
+    let seq = state.seq();
+    if seq <= replaced.seq {
+        return Ok(replaced);
+    }
+    let len = install(home, state, replaced.seq)?;
+    Ok(Cut { seq, len })
+}
+
+/// Cuts one checkpoint at the end of the closed segments, from the state file and what they hold.
 ///
 /// # Errors
 /// [`Error`]; if only space is missing (see [`is_for_lack_of_space`]), the store is as good as before.
-pub(crate) fn run<S: Fold, D: Disk>(home: &Home<D>) -> Result<Cut, Error> {
+pub(crate) fn fold<S: Fold, D: Disk>(home: &Home<D>) -> Result<Cut, Error> {
     step(1)?;
     let mut replay = Replay::<S, D>::begin(home)?;
     replay.closed(&home.names.closed_among(&home.list()?))?;
@@ -56,7 +71,7 @@ pub(crate) fn run<S: Fold, D: Disk>(home: &Home<D>) -> Result<Cut, Error> {
 /// length in bytes.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`fold`].
 pub(crate) fn install<S: Fold, D: Disk>(home: &Home<D>, state: &S, replaced: Seq) -> Result<u64, Error> {
     let names = &home.names;
     let [aside, second, ..] = names.temporary();

@@ -45,6 +45,12 @@ use recovery::Home;
 /// A checkpoint is due when this many segments have been closed since the last one, or more if the state itself is longer.
 const SEGMENTS_PER_CHECKPOINT: u64 = 4;
 
+/// A copy of this many entries takes about ten milliseconds.
+const COPIED_SIZE_MAX: usize = 250_000;
+
+/// The same where everything is small, so that both ways to make a checkpoint are taken.
+const SMALL_WORLD: usize = 100;
+
 /// Whether a first start could succeed with the files that are there. Changes nothing.
 ///
 /// # Errors
@@ -72,6 +78,7 @@ pub(crate) fn open<S: Fold, D: Disk>(
         clock: Arc::new(Instant::now),
         segment_len_max: config.segment_len_max,
         checkpoint_after: config.segment_len_max.saturating_mul(SEGMENTS_PER_CHECKPOINT),
+        copied_size_max: COPIED_SIZE_MAX,
     };
     open_in(home(disk, config.owner, store), manner, first_start)
 }
@@ -93,6 +100,7 @@ pub(crate) fn open_on<S: Fold, D: Disk>(
         clock,
         segment_len_max: config.segment_len_max,
         checkpoint_after: config.segment_len_max,
+        copied_size_max: SMALL_WORLD,
     };
     open_in(home(disk, config.owner, store), manner, first_start)
 }

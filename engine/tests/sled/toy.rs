@@ -62,6 +62,10 @@ impl Fold for Toy {
         self.seq
     }
 
+    fn size(&self) -> usize {
+        self.entries().count()
+    }
+
     fn apply(&mut self, seq: Seq, record: &Record, touched: &mut Vec<Key>) {
         assert_eq!(seq, self.seq + 1);
         self.seq = seq;

@@ -61,6 +61,11 @@ impl Fold for Tape {
         self.seq
     }
 
+    /// Now copied for its checkpoint, now not.
+    fn size(&self) -> usize {
+        if self.seq.is_multiple_of(2) { 0 } else { usize::MAX }
+    }
+
     fn apply(&mut self, seq: Seq, record: &TapeRecord, touched: &mut Vec<TapeKey>) {
         assert_eq!(
             Some(seq),

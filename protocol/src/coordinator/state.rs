@@ -174,6 +174,10 @@ impl Fold for CoordinatorState {
         self.seq
     }
 
+    fn size(&self) -> usize {
+        self.open.len() + self.nodes.len()
+    }
+
     fn apply(&mut self, seq: Seq, record: &CoordinatorRecord, touched: &mut Vec<CoordinatorKey>) {
         assert_eq!(seq, self.seq + 1, "records follow each other without a gap");
         self.seq = seq;

@@ -296,6 +296,10 @@ impl Fold for NodeState {
         self.seq
     }
 
+    fn size(&self) -> usize {
+        self.ledger.len() + self.prepared.len() + self.finished.len() + self.requests.len()
+    }
+
     fn apply(&mut self, seq: Seq, record: &NodeRecord, touched: &mut Vec<NodeKey>) {
         assert_eq!(seq, self.seq + 1, "records follow each other without a gap");
         self.seq = seq;

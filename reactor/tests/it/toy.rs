@@ -42,6 +42,9 @@ impl Fold for Count {
     fn seq(&self) -> Seq {
         self.0
     }
+    fn size(&self) -> usize {
+        0
+    }
     fn apply(&mut self, seq: Seq, _: &Line, _: &mut Vec<u8>) {
         self.0 = seq;
     }
@@ -117,7 +120,7 @@ impl Engine<Count> for Store {
     fn synced(&self) -> Seq {
         self.synced
     }
-    fn tend(&mut self) -> Result<Option<u64>, engine::Error> {
+    fn tend(&mut self, _: &Count) -> Result<Option<u64>, engine::Error> {
         Ok(None)
     }
     fn has_room(&mut self, _: usize) -> bool {
