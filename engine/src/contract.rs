@@ -30,11 +30,12 @@ pub trait Engine<S: Fold>: Send {
 
     /// Does what can be done between turns without holding anyone up: starts and finishes checkpoints, and after
     /// 100 ms without an append notes in the log how far it is synced. Returns in how many milliseconds it wants to
-    /// be called again at the latest, or `None` if nothing is pending.
+    /// be called again at the latest, or `None` if nothing is pending. `state` is as of the last append; it is not
+    /// changed, but may be asked for a snapshot.
     ///
     /// # Errors
     /// [`Error`] if the store can no longer be trusted. A checkpoint that fails for lack of space is only logged.
-    fn tend(&mut self, state: &S) -> Result<Option<u64>, Error>;
+    fn tend(&mut self, state: &mut S) -> Result<Option<u64>, Error>;
 
     /// Whether the disk has room for new promises: space for the decisions of `open` open transactions and for one
     /// recovery copy stays reserved.

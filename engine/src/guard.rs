@@ -124,7 +124,7 @@ impl<S: Fold> Engine<S> for Guard<S> {
         self.engine.synced()
     }
 
-    fn tend(&mut self, state: &S) -> Result<Option<u64>, Error> {
+    fn tend(&mut self, state: &mut S) -> Result<Option<u64>, Error> {
         self.healthy()?;
         let result = self.engine.tend(state);
         self.watch(result)

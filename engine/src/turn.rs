@@ -130,8 +130,8 @@ impl<M: Machine> Turn<M> {
     ///
     /// # Errors
     /// [`Error`] if the store can no longer be trusted.
-    pub fn tend(&mut self, machine: &M) -> Result<Option<u64>, Error> {
-        self.write_ahead.tend(machine.state())
+    pub fn tend(&mut self, machine: &mut M) -> Result<Option<u64>, Error> {
+        self.write_ahead.tend(machine.state_mut())
     }
 
     /// When a timer is due or a record must be synced, whatever comes first.

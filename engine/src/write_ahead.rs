@@ -132,7 +132,7 @@ impl<M: Machine> WriteAhead<M> {
     ///
     /// # Errors
     /// [`Error`] if the store can no longer be trusted.
-    pub fn tend(&mut self, state: &M::State) -> Result<Option<u64>, Error> {
+    pub fn tend(&mut self, state: &mut M::State) -> Result<Option<u64>, Error> {
         self.engine.tend(state)
     }
 

@@ -28,6 +28,9 @@ pub trait Machine {
 
     /// The durable part as of the last step.
     fn state(&self) -> &Self::State;
+
+    /// The same, to take a snapshot of it.
+    fn state_mut(&mut self) -> &mut Self::State;
 }
 
 /// How soon a record must be on disk.

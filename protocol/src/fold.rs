@@ -95,6 +95,19 @@ pub trait Fold: Clone + Debug + PartialEq + Send + 'static {
     /// Every entry, in an order that depends on the state alone.
     fn entries(&self) -> Box<dyn Iterator<Item = Self::Entry> + '_>;
 
+    /// Begins a snapshot: a copy of the state as it is now, made in parts while the state goes on changing. One that is
+    /// under way is dropped. `false` if this state can only be copied at once, with [`Fold::entries`].
+    fn begin_snapshot(&mut self) -> bool {
+        false
+    }
+
+    /// The next part of the snapshot, of about `size` entries: first the accounts, in name order, then everything else.
+    /// `None` when it is complete.
+    fn next_part(&mut self, size: usize) -> Option<Vec<Self::Entry>> {
+        let _ = size;
+        None
+    }
+
     /// Builds the state that has exactly these entries and whose newest record is `seq`. The inverse of
     /// [`Fold::entries`].
     ///

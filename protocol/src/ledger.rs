@@ -10,6 +10,7 @@
 //! Whatever is held can be applied: [`Ledger::apply`] cannot fail (R3).
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use crate::money::{Balance, Delta};
 use crate::planted;
 use crate::reason::{Holder, Reason, Refusal};
 use crate::table::{Map, hash_unordered};
+use crate::unseen::Unseen;
 
 /// The lowest balance of `@world`.
 const WORLD_MIN: Balance = -Balance::MAX;
@@ -132,6 +134,25 @@ pub struct Ledger {
     /// The accounts' names in order. An account stays for ever, so this changes seldom.
     names: BTreeSet<AccountId>,
     held: Map<AccountId, Held>,
+    snapshot: Unseen<Option<Snapshot>>,
+}
+
+/// A copy of all accounts as they were at one moment, on its way in name order.
+#[derive(Clone, Debug, Default)]
+struct Snapshot {
+    /// The last account that has been copied.
+    copied: Option<AccountId>,
+    /// What accounts behind it were before they changed; `None` for those that were not there yet.
+    before: Map<AccountId, Option<Account>>,
+}
+
+impl Snapshot {
+    /// An account is about to change.
+    fn keep(&mut self, id: &AccountId, account: Option<Account>) {
+        if self.copied.as_ref().is_none_or(|copied| id > copied) && !planted!(SnapshotMoves) {
+            self.before.entry(id.clone()).or_insert(account);
+        }
+    }
 }
 
 impl Hash for Ledger {
@@ -241,6 +262,9 @@ impl Ledger {
     /// Applies operations that were held (then released) or just checked. Cannot fail: that was promised.
     pub fn apply(&mut self, operations: &[Operation]) {
         for Operation { account: id, delta } in operations {
+            if let Some(snapshot) = &mut self.snapshot.0 {
+                snapshot.keep(id, self.accounts.get(id).copied());
+            }
             let account = match self.accounts.get_mut(id) {
                 Some(account) => account,
                 None => {
@@ -258,6 +282,33 @@ impl Ledger {
                 version: account.version + 1,
             };
         }
+    }
+
+    /// Begins a copy of all accounts as they are now; see [`crate::fold::Fold::begin_snapshot`].
+    pub(crate) fn begin_snapshot(&mut self) {
+        self.snapshot.0 = Some(Snapshot::default());
+    }
+
+    /// The next `size` accounts of the copy, or fewer, in name order. `None` when it is complete.
+    pub(crate) fn next_part(&mut self, size: usize) -> Option<Vec<(AccountId, Account)>> {
+        use core::ops::Bound::{Excluded, Unbounded};
+        let snapshot = self.snapshot.0.as_mut()?;
+        let from = snapshot.copied.as_ref().map_or(Unbounded, Excluded);
+        let names: Vec<&AccountId> = self.names.range((from, Unbounded)).take(size).collect();
+        let Some(&last) = names.last() else {
+            self.snapshot.0 = None;
+            return None;
+        };
+        let mut part = Vec::with_capacity(names.len());
+        for id in names {
+            let was = snapshot.before.remove(id);
+            part.extend(
+                was.unwrap_or_else(|| self.accounts.get(id).copied())
+                    .map(|account| (id.clone(), account)),
+            );
+        }
+        snapshot.copied = Some(last.clone());
+        Some(part)
     }
 
     /// Sets an account as a restored entry says.

@@ -104,3 +104,4 @@ pub mod reason;
 pub mod request;
 mod table;
 mod text;
+mod unseen;

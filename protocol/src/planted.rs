@@ -101,6 +101,10 @@ bugs! {
     PreparedAgain = "R9",
     /// A transaction below the low-water mark can be prepared again.
     StalePrepared = "R9",
+    /// A snapshot shows accounts as they are when it comes to them, not as they were when it began.
+    SnapshotMoves = "R25",
+    /// A snapshot lacks requests that were forgotten before it came to them.
+    SnapshotForgets = "R25",
     /// A node forgets a commit as soon as it is applied.
     OutcomeForgotten = "R9",
     /// A mark leaves before it and the ends below it are synced.

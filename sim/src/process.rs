@@ -298,7 +298,7 @@ impl<R: Role> Process<R> {
         }
         self.body.moment = Moment::Tending;
         let life = self.living();
-        let wanted = life.turn.tend(&life.machine).map_err(Death::Disk)?;
+        let wanted = life.turn.tend(&mut life.machine).map_err(Death::Disk)?;
         life.tend_at = wanted.map(|ms| stage.now + ms * MS);
         self.body.moment = Moment::Idle;
         Ok(())

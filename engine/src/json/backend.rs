@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use protocol::fold::{Fold, Seq};
 use protocol::planted;
 
 use crate::disk::Disk;
-use crate::json::checkpoint::{self, Cut};
+use crate::json::checkpoint::{self, Cut, Part};
 use crate::json::log::Log;
 use crate::json::recovery::Home;
 use crate::json::spare;
@@ -24,6 +25,9 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How soon a running checkpoint is looked after, and when one is tried again that had no room.
 const LOOK_AFTER: Duration = Duration::from_millis(100);
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Parts of a snapshot that may wait for the thread that writes them.
+const PARTS_AHEAD: usize = 4;
 
 /// Space kept for records that cannot be refused: in all, and for each open transaction.
 const RESERVE: u64 = 128 * 1024;
@@ -50,19 +54,23 @@ pub(crate) struct Manner {
     /// How many bytes of closed segments make a checkpoint due; more if the state is longer than that, since a checkpoint
     /// costs what the state is long.
     pub(crate) checkpoint_after: u64,
-    /// A state of at most this many entries is copied for its checkpoint.
+    /// A state of at most this many entries is copied for its checkpoint, in one turn.
     pub(crate) copied_size_max: usize,
+    /// Of a larger one, a turn takes about this many entries.
+    pub(crate) part_size: usize,
 }
 
 /// A job on a thread.
 type Job<T> = JoinHandle<Result<T, Error>>;
 
 /// The json backend.
-pub(crate) struct Backend<D: Disk> {
+pub(crate) struct Backend<S: Fold, D: Disk> {
     home: Home<D>,
     log: Log<D>,
     manner: Manner,
     running: Option<Job<Cut>>,
+    /// A snapshot on its way into a checkpoint.
+    feed: Option<Feed<S>>,
     /// Closed segments hold enough records that the state file does not.
     due: bool,
     not_before: Option<Instant>,
@@ -77,6 +85,22 @@ pub(crate) struct Backend<D: Disk> {
     room: Option<Room>,
     records: u64,
     checkpoints: u64,
+}
+
+/// Where the parts of a snapshot go.
+struct Feed<S: Fold> {
+    seq: Seq,
+    to: Receiver<S>,
+    /// The part that found no room.
+    waiting: Option<Part<S>>,
+}
+
+/// Who takes them.
+enum Receiver<S: Fold> {
+    /// The checkpoint's thread.
+    Thread(SyncSender<Part<S>>),
+    /// The checkpoint that is made once all are there.
+    Gathered(Vec<Part<S>>),
 }
 
 /// The segment to be.
@@ -96,14 +120,21 @@ struct Room {
     bytes: u64,
 }
 
-impl<D: Disk> Backend<D> {
-    pub(crate) fn new(home: Home<D>, log: Log<D>, manner: Manner, checkpoint: Cut, due: bool) -> Backend<D> {
+impl<S: Fold, D: Disk> Backend<S, D> {
+    pub(crate) fn new(
+        home: Home<D>,
+        log: Log<D>,
+        manner: Manner,
+        checkpoint: Cut,
+        due: bool,
+    ) -> Backend<S, D> {
         let rotate_at = manner.segment_len_max;
         Backend {
             home,
             log,
             manner,
             running: None,
+            feed: None,
             due,
             not_before: None,
             checkpoint,
@@ -167,21 +198,32 @@ impl<D: Disk> Backend<D> {
         Ok(ready)
     }
 
-    fn start_checkpoint<S: Fold>(&mut self, state: &S, now: Instant) -> Result<(), Error> {
+    fn start_checkpoint(&mut self, state: &mut S, now: Instant) -> Result<(), Error> {
         let early = self.not_before.is_some_and(|not_before| now < not_before);
-        if !self.due || early || self.running.is_some() {
+        if !self.due || early || self.running.is_some() || self.feed.is_some() {
             return Ok(());
         }
         self.due = false;
         self.closed_len = 0;
+        let (home, replaced, seq) = (self.home.clone(), self.checkpoint, state.seq());
         // A checkpoint may hold nothing that the log does not hold durably.
-        let is_copied = state.size() <= self.manner.copied_size_max && state.seq() == self.log.synced();
-        let copy = is_copied.then(|| state.clone());
-        let (home, replaced) = (self.home.clone(), self.checkpoint);
-        let job = move || match &copy {
-            Some(state) => checkpoint::copy(&home, state, replaced),
-            None => checkpoint::fold::<S, D>(&home),
-        };
+        let is_synced = seq == self.log.synced();
+        if is_synced && state.size() <= self.manner.copied_size_max {
+            let copy = state.clone();
+            self.run(move || checkpoint::copy(&home, &copy, replaced), now)
+        } else if is_synced && seq > replaced.seq && state.begin_snapshot() {
+            self.begin_feed(seq, now)
+        } else {
+            self.run(move || checkpoint::fold::<S, D>(&home), now)
+        }
+    }
+
+    /// Makes a checkpoint.
+    fn run(
+        &mut self,
+        job: impl FnOnce() -> Result<Cut, Error> + Send + 'static,
+        now: Instant,
+    ) -> Result<(), Error> {
         match self.manner.background {
             Background::Inline => {
                 let result = job();
@@ -190,11 +232,70 @@ impl<D: Disk> Backend<D> {
             Background::Threads => {
                 match thread::Builder::new().name("checkpoint".to_owned()).spawn(job) {
                     Ok(running) => self.running = Some(running),
-                    Err(error) => self.try_again(&format!("no thread for it: {error}"), now),
+                    Err(error) => {
+                        self.feed = None;
+                        self.try_again(&format!("no thread for it: {error}"), now);
+                    }
                 }
                 Ok(())
             }
         }
+    }
+
+    /// Prepares for the parts of a snapshot of the state at record `seq`.
+    fn begin_feed(&mut self, seq: Seq, now: Instant) -> Result<(), Error> {
+        let feed = |to| {
+            Some(Feed {
+                seq,
+                to,
+                waiting: None,
+            })
+        };
+        match self.manner.background {
+            Background::Inline => {
+                self.feed = feed(Receiver::Gathered(Vec::new()));
+                Ok(())
+            }
+            Background::Threads => {
+                let (sender, parts) = mpsc::sync_channel(PARTS_AHEAD);
+                self.feed = feed(Receiver::Thread(sender));
+                let (home, replaced) = (self.home.clone(), self.checkpoint);
+                let job = move || checkpoint::stream::<S, D>(&home, seq, parts.into_iter(), replaced);
+                self.run(job, now)
+            }
+        }
+    }
+
+    /// Hands on what a turn may take of a snapshot.
+    fn feed(&mut self, state: &mut S, now: Instant) -> Result<(), Error> {
+        let Some(mut feed) = self.feed.take() else {
+            return Ok(());
+        };
+        let size = self.manner.part_size;
+        let part = feed.waiting.take();
+        let part = part.unwrap_or_else(|| state.next_part(size).map_or(Part::End, Part::Entries));
+        let is_last = matches!(part, Part::End);
+        match &mut feed.to {
+            Receiver::Thread(sender) => match sender.try_send(part) {
+                Ok(()) if is_last => {}
+                Ok(()) => self.feed = Some(feed),
+                Err(TrySendError::Full(part)) => {
+                    feed.waiting = Some(part);
+                    self.feed = Some(feed);
+                }
+                Err(TrySendError::Disconnected(_)) => {} // It has failed, and will say why when it is joined.
+            },
+            Receiver::Gathered(parts) => {
+                parts.push(part);
+                if is_last {
+                    let parts = mem::take(parts).into_iter();
+                    let result = checkpoint::stream::<S, D>(&self.home, feed.seq, parts, self.checkpoint);
+                    return self.checkpoint_ended(result, now);
+                }
+                self.feed = Some(feed);
+            }
+        }
+        Ok(())
     }
 
     fn finish_checkpoint(&mut self, now: Instant, wait: bool) -> Result<(), Error> {
@@ -221,6 +322,7 @@ impl<D: Disk> Backend<D> {
                 self.try_again(&error.to_string(), now);
                 Ok(())
             }
+            Err(error) if checkpoint::is_given_up(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -248,7 +350,7 @@ impl<D: Disk> Backend<D> {
     }
 }
 
-impl<S: Fold, D: Disk> Engine<S> for Backend<D> {
+impl<S: Fold, D: Disk> Engine<S> for Backend<S, D> {
     fn append(&mut self, records: &[(Seq, S::Record)], _touched: &[S::Key], _state: &S) -> Result<(), Error> {
         self.quiet_since = None;
         self.log.append(records)?;
@@ -264,20 +366,22 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<D> {
         self.log.synced()
     }
 
-    fn tend(&mut self, state: &S) -> Result<Option<u64>, Error> {
+    fn tend(&mut self, state: &mut S) -> Result<Option<u64>, Error> {
         let now = (self.manner.clock)();
         self.log.write()?;
         self.finish_checkpoint(now, false)?;
         self.rotate_if_full()?;
         self.start_spare()?;
         self.start_checkpoint(state, now)?;
+        self.feed(state, now)?;
         let idle = self.mark_if_idle(now)?;
+        let feeding = self.feed.as_ref().map(|_| Duration::ZERO);
         let running = self.running.as_ref().map(|_| LOOK_AFTER);
         let retry = self
             .not_before
             .filter(|_| self.due)
             .map(|at| at.saturating_duration_since(now));
-        let soonest = [idle, running, retry].into_iter().flatten().min();
+        let soonest = [idle, feeding, running, retry].into_iter().flatten().min();
         Ok(soonest.map(|wait| u64::try_from(wait.as_millis()).expect("a short wait") + 1))
     }
 
@@ -319,6 +423,7 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<D> {
     fn close(mut self: Box<Self>, state: &S) -> Result<(), Error> {
         self.log.sync()?;
         let now = (self.manner.clock)();
+        self.feed = None;
         self.finish_checkpoint(now, true)?;
         if self.log.needs_mark() {
             self.log.write_mark()?;
@@ -346,9 +451,10 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<D> {
     }
 }
 
-impl<D: Disk> Drop for Backend<D> {
+impl<S: Fold, D: Disk> Drop for Backend<S, D> {
     /// The lock must not be let go of while a file is still being written.
     fn drop(&mut self) {
+        self.feed = None;
         if let Spare::InWork(job) = mem::replace(&mut self.spare, Spare::None)
             && let Ok(Err(error)) = job.join()
         {
@@ -356,6 +462,7 @@ impl<D: Disk> Drop for Backend<D> {
         }
         if let Some(running) = self.running.take()
             && let Ok(Err(error)) = running.join()
+            && !checkpoint::is_given_up(&error)
         {
             log::warn!("the last checkpoint failed: {error}");
         }

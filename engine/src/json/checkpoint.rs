@@ -1,6 +1,7 @@
 //! Checkpoints: the state file is brought forward, and segments that nobody needs any more go.
 //!
-//! Where the live state is small, a copy of it is written. Where a copy would hold the loop up, the state comes from where
+//! Where the live state is small, a copy of it is written. Where a copy would hold the loop up, it comes as a snapshot, part
+//! by part, turn by turn, while the state goes on changing. For a state that knows no snapshots it comes from where
 //! recovery takes it, the old state file and the closed segments. The steps, as the failpoints `checkpoint.k…` name them; each acts *before* its step:
 //!
 //! | | step | a crash before it leaves |
@@ -15,6 +16,7 @@
 //! Step numbers are those of the fault catalogue; rotation comes first here, so that what is folded is closed.
 
 use std::io;
+use std::iter;
 
 use protocol::fold::{Fold, Seq};
 use protocol::planted;
@@ -22,7 +24,7 @@ use protocol::planted;
 use crate::disk::Disk;
 use crate::json::log::is_no_space;
 use crate::json::recovery::{Home, Replay};
-use crate::json::state_file;
+use crate::json::state_file::{self, Content};
 use crate::{Error, failpoint};
 
 /// What a checkpoint came to.
@@ -49,6 +51,56 @@ pub(crate) fn copy<S: Fold, D: Disk>(home: &Home<D>, state: &S, replaced: Cut) -
     Ok(Cut { seq, len })
 }
 
+/// Makes a snapshot of the live state, which comes in parts, the next checkpoint. `replaced` is the one before.
+///
+/// # Errors
+/// As [`fold`]; [`is_given_up`] if the parts end before the snapshot is complete.
+pub(crate) fn stream<S: Fold, D: Disk>(
+    home: &Home<D>,
+    seq: Seq,
+    parts: impl Iterator<Item = Part<S>>,
+    replaced: Cut,
+) -> Result<Cut, Error> {
+    step(1)?;
+    let mut parts = parts.chain([Part::Lost]);
+    let mut part = Vec::new().into_iter();
+    let mut entries = iter::from_fn(|| {
+        loop {
+            if let Some(entry) = part.next() {
+                return Some(Ok(entry));
+            }
+            match parts.next() {
+                Some(Part::Entries(entries)) => part = entries.into_iter(),
+                Some(Part::End) => return None,
+                Some(Part::Lost) | None => return Some(Err(io::ErrorKind::BrokenPipe.into())),
+            }
+        }
+    });
+    let content = Content {
+        seq,
+        entries: &mut entries,
+    };
+    let len = install_entries::<S, D>(home, content, replaced.seq)?;
+    Ok(Cut { seq, len })
+}
+
+/// A part of a snapshot.
+pub(crate) enum Part<S: Fold> {
+    Entries(Vec<S::Entry>),
+    /// That was all.
+    End,
+    /// There will be no more, and it was not all.
+    Lost,
+}
+
+/// Whether a checkpoint was given up because the store is being closed.
+pub(crate) fn is_given_up(error: &Error) -> bool {
+    match error {
+        Error::Io { source, .. } => source.kind() == io::ErrorKind::BrokenPipe,
+        Error::Locked { .. } | Error::Mismatch(_) | Error::Corrupt(_) => false,
+    }
+}
+
 /// Cuts one checkpoint at the end of the closed segments, from the state file and what they hold.
 ///
 /// # Errors
@@ -73,19 +125,32 @@ pub(crate) fn fold<S: Fold, D: Disk>(home: &Home<D>) -> Result<Cut, Error> {
 /// # Errors
 /// As [`fold`].
 pub(crate) fn install<S: Fold, D: Disk>(home: &Home<D>, state: &S, replaced: Seq) -> Result<u64, Error> {
+    let content = Content {
+        seq: state.seq(),
+        entries: &mut state.entries().map(Ok),
+    };
+    install_entries::<S, D>(home, content, replaced)
+}
+
+fn install_entries<S: Fold, D: Disk>(
+    home: &Home<D>,
+    content: Content<'_, S>,
+    replaced: Seq,
+) -> Result<u64, Error> {
+    let seq = content.seq;
     let names = &home.names;
     let [aside, second, ..] = names.temporary();
     step(2)?;
-    let len = match state_file::write(home, &aside, replaced, state) {
+    let len = match state_file::write_entries::<S, D>(home, &aside, replaced, content) {
         Ok(len) => len,
         Err(error) => {
-            if is_no_space(&error) {
+            if is_no_space(&error) || error.kind() == io::ErrorKind::BrokenPipe {
                 home.remove(&aside)?;
             }
             return Err(home.io("write", &aside)(error));
         }
     };
-    planted!(SegmentsGoEarly: () => collect(home, state.seq())?);
+    planted!(SegmentsGoEarly: () => collect(home, seq)?);
     step(4)?;
     home.remove(&second)?;
     link(home, &names.state, &second).map_err(home.io("keep", &names.state))?;

@@ -45,11 +45,13 @@ use recovery::Home;
 /// A checkpoint is due when this many segments have been closed since the last one, or more if the state itself is longer.
 const SEGMENTS_PER_CHECKPOINT: u64 = 4;
 
-/// A copy of this many entries takes about ten milliseconds.
-const COPIED_SIZE_MAX: usize = 250_000;
+/// A copy of this many entries takes about half a millisecond, and so does a part of a snapshot.
+const COPIED_SIZE_MAX: usize = 5000;
+const PART_SIZE: usize = 4000;
 
-/// The same where everything is small, so that both ways to make a checkpoint are taken.
-const SMALL_WORLD: usize = 100;
+/// The same where everything is small, so that all ways to make a checkpoint are taken.
+const SMALL_WORLD: usize = 60;
+const SMALL_PART: usize = 50;
 
 /// Whether a first start could succeed with the files that are there. Changes nothing.
 ///
@@ -79,6 +81,7 @@ pub(crate) fn open<S: Fold, D: Disk>(
         segment_len_max: config.segment_len_max,
         checkpoint_after: config.segment_len_max.saturating_mul(SEGMENTS_PER_CHECKPOINT),
         copied_size_max: COPIED_SIZE_MAX,
+        part_size: PART_SIZE,
     };
     open_in(home(disk, config.owner, store), manner, first_start)
 }
@@ -101,6 +104,7 @@ pub(crate) fn open_on<S: Fold, D: Disk>(
         segment_len_max: config.segment_len_max,
         checkpoint_after: config.segment_len_max,
         copied_size_max: SMALL_WORLD,
+        part_size: SMALL_PART,
     };
     open_in(home(disk, config.owner, store), manner, first_start)
 }

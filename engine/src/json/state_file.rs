@@ -44,7 +44,13 @@ pub(crate) struct Checkpoint<S> {
     pub(crate) len: u64,
 }
 
-/// Writes a checkpoint into a new file `name` and syncs the file. Returns its length in bytes.
+/// What is to be written: all entries of the state at record `seq`, accounts first and in name order.
+pub(crate) struct Content<'a, S: Fold> {
+    pub(crate) seq: Seq,
+    pub(crate) entries: &'a mut dyn Iterator<Item = io::Result<S::Entry>>,
+}
+
+/// Writes a whole state; see [`write_entries`].
 ///
 /// # Errors
 /// Whatever the disk reports.
@@ -54,46 +60,70 @@ pub(crate) fn write<S: Fold, D: Disk>(
     previous: Seq,
     state: &S,
 ) -> io::Result<u64> {
+    let content = Content {
+        seq: state.seq(),
+        entries: &mut state.entries().map(Ok),
+    };
+    write_entries::<S, D>(home, name, previous, content)
+}
+
+/// Writes a checkpoint into a new file `name` and syncs the file. Returns its length in bytes.
+///
+/// # Errors
+/// Whatever the disk or the entries report.
+pub(crate) fn write_entries<S: Fold, D: Disk>(
+    home: &Home<D>,
+    name: &str,
+    previous: Seq,
+    content: Content<'_, S>,
+) -> io::Result<u64> {
+    let Content { seq, mut entries } = content;
     let mut writer = Writer {
         file: home.disk.create(name)?,
         buffer: Vec::with_capacity(CHUNK + 4096),
         crc: crc32fast::Hasher::new(),
         len: 0,
     };
-    let mut accounts = Vec::new();
-    let mut others = Vec::new();
-    for entry in state.entries() {
-        match S::as_account(&entry) {
-            Some(line) => accounts.push(line),
-            None => others.push(entry),
-        }
-    }
-    accounts.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    let mut versions: Vec<(AccountId, u64)> = Vec::new();
+    let mut first_other = None;
     writer.buffer.extend_from_slice(b"{\n");
-    for line in &accounts {
+    for entry in &mut entries {
+        let entry = entry?;
+        let Some(AccountLine { id, balance, version }) = S::as_account(&entry) else {
+            first_other = Some(entry);
+            break;
+        };
+        assert!(
+            versions.last().is_none_or(|(last, _)| *last < id),
+            "accounts come in name order"
+        );
         writer.buffer.extend_from_slice(b"  ");
-        writer.json(&line.id);
+        writer.json(&id);
         writer.buffer.extend_from_slice(b": ");
-        writer.json(&line.balance);
+        writer.json(&balance);
         writer.buffer.extend_from_slice(b",\n");
         writer.pour(CHUNK)?;
+        versions.push((id, version));
     }
-    let (store, sequence) = (home.store, state.seq());
+    let store = home.store;
     let opening = format!(
-        "  \"_meta\": {{\"format\":{FORMAT},\"store\":\"{store}\",\"sequence\":{sequence},\"previous\":{previous},\"versions\":{{"
+        "  \"_meta\": {{\"format\":{FORMAT},\"store\":\"{store}\",\"sequence\":{seq},\"previous\":{previous},\"versions\":{{"
     );
     writer.buffer.extend_from_slice(opening.as_bytes());
-    for (index, line) in accounts.iter().enumerate() {
+    for (index, (id, version)) in versions.iter().enumerate() {
         writer.comma(index);
-        writer.json(&line.id);
+        writer.json(id);
         writer.buffer.push(b':');
-        writer.json(&line.version);
+        writer.json(version);
         writer.pour(CHUNK)?;
     }
+    drop(versions);
     writer.buffer.extend_from_slice(b"},\"entries\":[");
-    for (index, entry) in others.iter().enumerate() {
+    for (index, entry) in first_other.map(Ok).into_iter().chain(entries).enumerate() {
+        let entry = entry?;
+        assert!(S::as_account(&entry).is_none(), "accounts come first");
         writer.comma(index);
-        writer.json(entry);
+        writer.json(&entry);
         writer.pour(CHUNK)?;
     }
     writer.buffer.extend_from_slice(b"],");

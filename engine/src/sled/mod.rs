@@ -278,7 +278,7 @@ impl<S: Fold> Engine<S> for SledEngine {
         self.tally.seq
     }
 
-    fn tend(&mut self, _state: &S) -> Result<Option<u64>, Error> {
+    fn tend(&mut self, _state: &mut S) -> Result<Option<u64>, Error> {
         Ok(None) // sled has no checkpoints, and the mark is written with every sync.
     }
 

@@ -45,7 +45,7 @@ fn what_was_synced_comes_back_whether_the_store_was_closed_or_not() {
                 );
                 opened.engine.sync().unwrap();
                 assert_eq!(opened.engine.synced(), bank.seq());
-                opened.engine.tend(&bank).unwrap();
+                opened.engine.tend(&mut bank).unwrap();
             }
             if round % 2 == 0 {
                 opened.engine.close(&bank).unwrap();

@@ -54,7 +54,7 @@ fn run(disk: &MemDisk) -> Ran {
             let tends = if at % 7 == 0 { 3 } else { 1 };
             for _ in 0..tends {
                 let begun = disk.operations();
-                let result = opened.engine.tend(&bank);
+                let result = opened.engine.tend(&mut bank);
                 tending.push(begun..disk.operations());
                 result?;
             }
@@ -320,7 +320,7 @@ fn run_without_checkpoints(disk: &MemDisk) -> (Seq, Result<(), Error>) {
             let used: usize = disk.list().unwrap_or_default().iter().map(len).sum();
             let first_line_of_a_segment = 200;
             disk.set_capacity(Some(u64::try_from(used + first_line_of_a_segment).unwrap()));
-            opened.engine.tend(&bank)?;
+            opened.engine.tend(&mut bank)?;
             disk.set_capacity(None);
         }
         assert_eq!(opened.engine.stats().checkpoints, 0, "there is no room for one");
@@ -404,7 +404,7 @@ fn after_a_failed_sync_the_store_takes_nothing_more() {
     fired("D11");
     opened.engine.sync().unwrap_err();
     step(&mut *opened.engine, &mut bank, 1).unwrap_err();
-    opened.engine.tend(&bank).unwrap_err();
+    opened.engine.tend(&mut bank).unwrap_err();
     assert!(!opened.engine.has_room(0));
     opened.engine.close(&bank).unwrap_err();
 }

@@ -70,15 +70,15 @@ fn once_the_log_has_been_idle_no_record_can_be_damaged_unnoticed() {
     opened.engine.sync().unwrap();
     let before = disk.read(LOG).unwrap().len();
     assert!(
-        opened.engine.tend(&bank).unwrap().is_some(),
+        opened.engine.tend(&mut bank).unwrap().is_some(),
         "the mark is pending"
     );
     let covered = disk.read(LOG).unwrap().len();
     assert_eq!(covered, before, "not idle for long enough yet");
-    while opened.engine.tend(&bank).unwrap().is_some() {}
+    while opened.engine.tend(&mut bank).unwrap().is_some() {}
     let good = disk.read(LOG).unwrap();
     assert!(good.len() > covered, "the idle mark is there");
-    opened.engine.tend(&bank).unwrap();
+    opened.engine.tend(&mut bank).unwrap();
     assert_eq!(disk.read(LOG).unwrap().len(), good.len(), "and only once");
     drop(opened.engine);
     let last_record = good[..covered - 1]

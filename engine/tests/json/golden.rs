@@ -26,7 +26,7 @@ fn written_now() -> (MemDisk, Bank) {
         step(&mut *opened.engine, &mut bank, at).unwrap();
         opened.engine.sync().unwrap();
         if at < STEPS - 3 {
-            opened.engine.tend(&bank).unwrap();
+            opened.engine.tend(&mut bank).unwrap();
         }
     }
     (disk, bank)

@@ -15,7 +15,7 @@ fn sample(dir: &Path, kind: StoreKind) -> Bank {
     for at in 0..30 {
         step(&mut *opened.engine, &mut bank, at).unwrap();
         opened.engine.sync().unwrap();
-        opened.engine.tend(&bank).unwrap();
+        opened.engine.tend(&mut bank).unwrap();
     }
     bank
 }

@@ -47,7 +47,7 @@ fn child() {
         if at < no_sync_from {
             opened.engine.sync().unwrap();
         }
-        opened.engine.tend(&bank).unwrap();
+        opened.engine.tend(&mut bank).unwrap();
         writeln!(out, "synced {}", bank.seq()).unwrap();
         out.flush().unwrap();
     }

@@ -18,7 +18,7 @@ fn sample() -> (MemDisk, Bank, Vec<String>) {
         opened.engine.sync().unwrap();
         // The checkpoint finds no room, so that segments pile up.
         let _armed = Armed::for_checkpoints(&disk);
-        opened.engine.tend(&bank).unwrap();
+        opened.engine.tend(&mut bank).unwrap();
     }
     drop(opened.engine);
     let names = disk.list().unwrap();

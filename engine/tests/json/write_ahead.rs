@@ -34,6 +34,10 @@ impl Machine for Script {
     fn state(&self) -> &Bank {
         unreachable!("the test keeps the state")
     }
+
+    fn state_mut(&mut self) -> &mut Bank {
+        unreachable!("the test keeps the state")
+    }
 }
 
 struct Driver {

@@ -76,7 +76,7 @@ fn live(checkpoints: bool) -> History {
             .expect("a disk in memory");
         if at % 5 == 3 {
             // Given to the system and not synced: a crash decides. Then somebody waits, or the rest piles up.
-            tend(&mut *engine, &state, &disk, checkpoints);
+            tend(&mut *engine, &mut state, &disk, checkpoints);
             history.pages.push(page(&disk, &*engine));
             if at % 2 == 0 {
                 continue;
@@ -84,10 +84,10 @@ fn live(checkpoints: bool) -> History {
         }
         engine.sync().expect("a disk in memory");
         history.pages.push(page(&disk, &*engine));
-        tend(&mut *engine, &state, &disk, checkpoints);
+        tend(&mut *engine, &mut state, &disk, checkpoints);
         if at % 6 == 5 {
             // Long enough for the idle mark.
-            (0..4).for_each(|_| tend(&mut *engine, &state, &disk, checkpoints));
+            (0..4).for_each(|_| tend(&mut *engine, &mut state, &disk, checkpoints));
         }
         history.pages.push(page(&disk, &*engine));
     }
@@ -102,7 +102,7 @@ fn page(disk: &MemDisk, engine: &dyn Engine<Tape>) -> Page {
 }
 
 /// One turn's housekeeping. Where no checkpoint is wanted, what one wrote is taken back.
-fn tend(engine: &mut dyn Engine<Tape>, state: &Tape, disk: &MemDisk, checkpoints: bool) {
+fn tend(engine: &mut dyn Engine<Tape>, state: &mut Tape, disk: &MemDisk, checkpoints: bool) {
     let before = disk::content(disk);
     engine.tend(state).expect("a disk in memory");
     if !checkpoints {

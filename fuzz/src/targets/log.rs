@@ -196,7 +196,7 @@ fn goes_on_as_it_was(history: &History, disk: &MemDisk, opened: Opened<Tape>) {
             .expect("a disk in memory");
         engine.sync().expect("a disk in memory");
         engine
-            .tend(&state)
+            .tend(&mut state)
             .unwrap_or_else(|error| panic!("a store that was taken: {error}"));
     }
     if known.is_multiple_of(2) {

@@ -200,6 +200,10 @@ impl Machine for Coordinator {
     fn state(&self) -> &CoordinatorState {
         &self.state
     }
+
+    fn state_mut(&mut self) -> &mut CoordinatorState {
+        &mut self.state
+    }
 }
 
 impl Coordinator {

@@ -172,6 +172,10 @@ impl Machine for Participant {
     fn state(&self) -> &NodeState {
         &self.state
     }
+
+    fn state_mut(&mut self) -> &mut NodeState {
+        &mut self.state
+    }
 }
 
 impl Participant {

@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
+use core::mem;
 
 use hashbrown::hash_map::Entry;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::numbers::{Log, Numbered, Visit};
 use crate::planted;
 use crate::reason::Reason;
 use crate::table::{Map, hash_unordered};
+use crate::unseen::Unseen;
 
 /// How far a request has come.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,6 +66,19 @@ pub struct Requests {
     entries: Map<RequestId, RequestEntry>,
     /// Finished ones in log order, oldest first.
     finished: VecDeque<(Seq, RequestId)>,
+    snapshot: Unseen<Option<Snapshot>>,
+}
+
+/// A copy of the finished requests as they were at one moment, on its way in log order. A finished request never changes
+/// any more; it can only be forgotten.
+#[derive(Clone, Debug)]
+struct Snapshot {
+    /// The last one that has been copied.
+    copied: (Seq, RequestId),
+    /// The newest record at that moment.
+    through: Seq,
+    /// Those behind it that were forgotten before they were copied.
+    forgotten: Vec<(RequestId, RequestEntry)>,
 }
 
 impl Hash for Requests {
@@ -79,6 +94,7 @@ impl Default for Requests {
             window: REQUEST_WINDOW,
             entries: Map::default(),
             finished: VecDeque::new(),
+            snapshot: Unseen::default(),
         }
     }
 }
@@ -107,15 +123,17 @@ impl Requests {
     /// All entries: the finished ones in log order, then the open ones in id order.
     pub fn entries(&self) -> impl Iterator<Item = (&RequestId, &RequestEntry)> {
         let finished = self.finished.iter().map(|(_, request)| request);
-        let mut open: Vec<&RequestId> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.progress == Progress::Open)
-            .map(|(request, _)| request)
-            .collect();
+        let both = finished.chain(self.open_ones());
+        both.map(|request| (request, &self.entries[request]))
+    }
+
+    /// The open ones, in id order.
+    fn open_ones(&self) -> Vec<&RequestId> {
+        let entries = self.entries.iter();
+        let open = entries.filter(|(_, entry)| entry.progress == Progress::Open);
+        let mut open: Vec<&RequestId> = open.map(|(request, _)| request).collect();
         open.sort_unstable();
-        let both = finished.chain(open);
-        both.map(|request| (request, self.entries.get(request).expect("it is named from here")))
+        open
     }
 
     /// How many finished requests are kept at the least.
@@ -185,10 +203,50 @@ impl Requests {
             Some(_) | None => self.finished.push_back(newest),
         }
         while u64::try_from(self.finished.len()).expect("a length fits") > self.window {
-            let (_, request) = self.finished.pop_front().expect("longer than the window");
-            self.entries.remove(&request);
+            let oldest = self.finished.pop_front().expect("longer than the window");
+            let (seq, request) = oldest;
+            let entry = self.entries.remove(&request);
+            if let Some(snapshot) = &mut self.snapshot.0
+                && oldest > snapshot.copied
+                && seq <= snapshot.through
+                && !planted!(SnapshotForgets)
+            {
+                snapshot.forgotten.extend(entry.map(|entry| (request, entry)));
+            }
             evicted(request);
         }
+    }
+
+    /// Begins a copy of the finished requests as they are now, with `through` the newest record. Returns the open ones.
+    pub(super) fn begin_snapshot(&mut self, through: Seq) -> Vec<(RequestId, RequestEntry)> {
+        self.snapshot.0 = Some(Snapshot {
+            copied: (0, RequestId(0)),
+            through,
+            forgotten: Vec::new(),
+        });
+        let open = self.open_ones().into_iter();
+        open.map(|request| (*request, self.entries[request].clone()))
+            .collect()
+    }
+
+    /// The next `size` finished requests of the copy, or fewer, and those forgotten meanwhile. `None` when it is complete.
+    pub(super) fn next_part(&mut self, size: usize) -> Option<Vec<(RequestId, RequestEntry)>> {
+        let snapshot = self.snapshot.0.as_mut()?;
+        let mut part = mem::take(&mut snapshot.forgotten);
+        let from = self.finished.partition_point(|&one| one <= snapshot.copied);
+        let rest = self
+            .finished
+            .range(from..)
+            .take_while(|(seq, _)| *seq <= snapshot.through);
+        for one in rest.take(size) {
+            snapshot.copied = *one;
+            part.push((one.1, self.entries[&one.1].clone()));
+        }
+        if part.is_empty() {
+            self.snapshot.0 = None;
+            return None;
+        }
+        Some(part)
     }
 
     /// Puts a stored entry back; [`Requests::restored`] follows the last.

@@ -20,6 +20,7 @@ use crate::money::Balance;
 use crate::numbers::{Log, Numbered, Visit};
 use crate::planted;
 use crate::reason::Reason;
+use crate::unseen::Unseen;
 
 /// A transaction this node has voted YES on: all that COMMIT needs (R3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -104,6 +105,16 @@ pub struct NodeState {
     requests: Requests,
     coordinators: BTreeMap<CoordinatorId, CoordinatorSeen>,
     adopted: Option<u32>,
+    snapshot: Unseen<Option<Snapshot>>,
+}
+
+/// How far a copy of the state has come; the parts keep what is theirs.
+#[derive(Clone, Debug)]
+enum Snapshot {
+    /// At the accounts; then come the entries of which there are few, as they were when it began.
+    Accounts(Vec<NodeEntry>),
+    /// At the finished requests.
+    Requests,
 }
 
 /// Names an entry of a node's state.
@@ -211,6 +222,27 @@ impl NodeState {
         if let Some(home) = &prepared.home {
             self.end_request(home, txn, end, touched);
         }
+    }
+
+    /// Everything but accounts and requests.
+    fn few(&self) -> impl Iterator<Item = NodeEntry> {
+        let prepared = self
+            .prepared
+            .iter()
+            .filter(|_| !planted!(PreparedNotKept))
+            .map(|(txn, prepared)| NodeEntry::Prepared(*txn, prepared.clone()));
+        let finished = self
+            .finished
+            .iter()
+            .filter(|_| !planted!(OutcomesNotKept))
+            .map(|(txn, finished)| NodeEntry::Finished(*txn, finished.clone()));
+        let coordinators = self
+            .coordinators
+            .iter()
+            .filter(|_| !planted!(EpochsNotKept))
+            .map(|(id, seen)| NodeEntry::Coordinator(*id, *seen));
+        let settings = self.entry(&NodeKey::Settings).into_iter();
+        prepared.chain(finished).chain(coordinators).chain(settings)
     }
 
     fn apply_operations(&mut self, operations: &[Operation], touched: &mut Vec<NodeKey>) {
@@ -487,35 +519,49 @@ impl Fold for NodeState {
         let accounts = self.ledger.accounts();
         let accounts =
             accounts.map(|(id, account)| NodeEntry::Account(id.clone(), account.balance, account.version));
-        let prepared = self
-            .prepared
-            .iter()
-            .filter(|_| !planted!(PreparedNotKept))
-            .map(|(txn, prepared)| NodeEntry::Prepared(*txn, prepared.clone()));
-        let finished = self
-            .finished
-            .iter()
-            .filter(|_| !planted!(OutcomesNotKept))
-            .map(|(txn, finished)| NodeEntry::Finished(*txn, finished.clone()));
         let requests = self
             .requests
             .entries()
             .filter(|_| !planted!(RequestsNotKept))
             .map(|(id, entry)| NodeEntry::Request(*id, entry.clone()));
-        let coordinators = self
-            .coordinators
-            .iter()
-            .filter(|_| !planted!(EpochsNotKept))
-            .map(|(id, seen)| NodeEntry::Coordinator(*id, *seen));
-        let settings = self.entry(&NodeKey::Settings).into_iter();
-        Box::new(
-            accounts
-                .chain(prepared)
-                .chain(finished)
-                .chain(requests)
-                .chain(coordinators)
-                .chain(settings),
-        )
+        Box::new(accounts.chain(self.few()).chain(requests))
+    }
+
+    fn begin_snapshot(&mut self) -> bool {
+        self.ledger.begin_snapshot();
+        let open = self.requests.begin_snapshot(self.seq).into_iter();
+        let open = open.map(|(id, entry)| NodeEntry::Request(id, entry));
+        self.snapshot.0 = Some(Snapshot::Accounts(self.few().chain(open).collect()));
+        true
+    }
+
+    fn next_part(&mut self, size: usize) -> Option<Vec<NodeEntry>> {
+        match self.snapshot.0.as_mut()? {
+            Snapshot::Accounts(few) => match self.ledger.next_part(size) {
+                Some(part) => {
+                    let accounts = part.into_iter();
+                    let entry = |(id, account): (AccountId, Account)| {
+                        NodeEntry::Account(id, account.balance, account.version)
+                    };
+                    Some(accounts.map(entry).collect())
+                }
+                None => {
+                    let few = mem::take(few);
+                    self.snapshot.0 = Some(Snapshot::Requests);
+                    Some(few)
+                }
+            },
+            Snapshot::Requests => match self.requests.next_part(size) {
+                Some(part) => {
+                    let entries = part.into_iter().filter(|_| !planted!(RequestsNotKept));
+                    Some(entries.map(|(id, entry)| NodeEntry::Request(id, entry)).collect())
+                }
+                None => {
+                    self.snapshot.0 = None;
+                    None
+                }
+            },
+        }
     }
 
     fn restore(seq: Seq, entries: &mut dyn Iterator<Item = NodeEntry>) -> Result<NodeState, String> {
@@ -634,6 +680,7 @@ impl Numbered for NodeState {
             requests,
             coordinators,
             adopted: _,
+            snapshot: _,
         } = self;
         visit(own, seq);
         for prepared in prepared.values_mut() {

@@ -120,7 +120,7 @@ impl Engine<Count> for Store {
     fn synced(&self) -> Seq {
         self.synced
     }
-    fn tend(&mut self, _: &Count) -> Result<Option<u64>, engine::Error> {
+    fn tend(&mut self, _: &mut Count) -> Result<Option<u64>, engine::Error> {
         Ok(None)
     }
     fn has_room(&mut self, _: usize) -> bool {
@@ -177,6 +177,10 @@ impl Machine for Toy {
 
     fn state(&self) -> &Count {
         &self.state
+    }
+
+    fn state_mut(&mut self) -> &mut Count {
+        &mut self.state
     }
 }
 
