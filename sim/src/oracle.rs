@@ -16,8 +16,8 @@ use crate::world::World;
 /// Marks rise once a second, so that what ended in the last second may still be remembered.
 const OUTCOMES_MAX: usize = 8;
 
-/// A log is closed, checkpointed and removed as it grows: two checkpoints' worth of segments, and some room.
-const SEGMENTS_MAX: usize = 6;
+/// Segments that a log may have besides those that two checkpoints are worth: what is closed while one is made.
+const SEGMENTS_BESIDE: usize = 5;
 
 /// Everything that is wrong with the disks as they are right now, in the middle of things: what clients have been told
 /// must be there already (V4), and nothing may have ended in two ways.
@@ -102,14 +102,26 @@ fn bounds(world: &World, wrong: &mut Vec<String>) {
         }
     }
     for who in world.processes() {
-        let names = world
-            .disk(who)
-            .snapshot()
-            .list()
-            .expect("nothing is armed any more");
-        let segments = names.iter().filter(|name| name.ends_with(".jsonl")).count();
-        if segments > SEGMENTS_MAX {
-            wrong.push(format!("V11: the log of {who} has {segments} segments"));
+        let disk = world.disk(who).snapshot();
+        let names = disk.list().expect("nothing is armed any more");
+        let len = |name: &String| disk.read(name).map_or(0, |bytes| bytes.len());
+        let log: usize = names
+            .iter()
+            .filter(|name| name.ends_with(".jsonl"))
+            .map(len)
+            .sum();
+        let states: usize = names
+            .iter()
+            .filter(|name| name.contains("_state."))
+            .map(len)
+            .sum();
+        // A checkpoint is made when the log has grown by a segment, and by as much as the state is long.
+        let segment = usize::try_from(world.weather.segment_len_max).expect("a small number");
+        let bound = states.max(2 * segment) + SEGMENTS_BESIDE * segment;
+        if log > bound {
+            wrong.push(format!(
+                "V11: the log of {who} is {log} bytes long, more than {bound}"
+            ));
         }
     }
 }
