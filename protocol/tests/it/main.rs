@@ -6,6 +6,7 @@ mod bytes;
 mod liars;
 mod oracle;
 mod random;
+mod snapshot;
 mod stored;
 mod table;
 mod transcripts;

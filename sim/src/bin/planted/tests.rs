@@ -84,7 +84,15 @@ const RANDOM: Test = Test::of(
     "random::whatever_happens_the_accounts_hold_what_clients_were_told",
 );
 
+const SNAPSHOT: Test = Test::of(
+    "protocol",
+    "it",
+    "snapshot::a_snapshot_shows_the_state_as_it_was_when_it_began",
+);
+
 const TESTS: &[(Bug, Test)] = &[
+    (Bug::SnapshotMoves, SNAPSHOT),
+    (Bug::SnapshotForgets, SNAPSHOT),
     (
         Bug::HeadroomNotReserved,
         Test::of_library(
