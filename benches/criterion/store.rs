@@ -80,8 +80,9 @@ impl Store {
     }
 
     fn sync(&mut self) {
-        self.opened.engine.sync().expect("the disk works");
-        self.opened.engine.tend().expect("the disk works");
+        let Opened { engine, state, .. } = &mut self.opened;
+        engine.sync().expect("the disk works");
+        engine.tend(state).expect("the disk works");
     }
 }
 
