@@ -32,7 +32,15 @@ impl Arrows {
         match package {
             "protocol" => Some(Arrows {
                 ours: &[],
-                others: Some(&["bincode", "compact_str", "crc32fast", "serde", "xxhash-rust"]),
+                others: Some(&[
+                    "bincode",
+                    "compact_str",
+                    "crc32fast",
+                    "foldhash",
+                    "hashbrown",
+                    "serde",
+                    "xxhash-rust",
+                ]),
                 async_runtime: false,
             }),
             "faults" => Some(Arrows {
