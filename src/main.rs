@@ -17,18 +17,12 @@ mod up;
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
-
 use clap::Parser;
 use clap::error::Error as UsageError;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
 use crate::output::explain;
-
-/// Servers allocate and free small pieces all the time; this allocator takes a fraction of the system's time for that.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     #[cfg(planted)]
