@@ -83,6 +83,8 @@ pub(crate) struct Backend<S: Fold, D: Disk> {
     rotate_at: u64,
     quiet_since: Option<Instant>,
     room: Option<Room>,
+    /// There was no room for new promises when last asked.
+    is_full: bool,
     records: u64,
     checkpoints: u64,
 }
@@ -143,6 +145,7 @@ impl<S: Fold, D: Disk> Backend<S, D> {
             rotate_at,
             quiet_since: None,
             room: None,
+            is_full: false,
             records: 0,
             checkpoints: 0,
         }
@@ -200,6 +203,8 @@ impl<S: Fold, D: Disk> Backend<S, D> {
 
     fn start_checkpoint(&mut self, state: &mut S, now: Instant) -> Result<(), Error> {
         let early = self.not_before.is_some_and(|not_before| now < not_before);
+        // Without room nothing is appended that would make one due, and a checkpoint makes room.
+        self.due |= self.is_full && self.closed_len > 0;
         if !self.due || early || self.running.is_some() || self.feed.is_some() {
             return Ok(());
         }
@@ -408,7 +413,9 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<S, D> {
         let open = u64::try_from(open).expect("memory fits in 64 bits");
         let reserve = RESERVE + self.log.len() + open.saturating_mul(RESERVE_PER_OPEN);
         let reserve = planted!(ReserveIgnored: reserve => 0);
-        room.free.saturating_sub(appended - room.bytes) >= reserve
+        let has_room = room.free.saturating_sub(appended - room.bytes) >= reserve;
+        self.is_full = !has_room;
+        has_room
     }
 
     fn stats(&self) -> Stats {

@@ -393,6 +393,10 @@ pub(crate) fn settle<D: Disk>(
         line::write_synced(active.last, &mut bytes);
     }
     let names = &home.names;
+    // First of all: what a crash left half written must not take the room that the copy needs.
+    for name in names.temporary() {
+        home.remove(&name)?;
+    }
     let aside = format!("{}.tmp", names.active);
     let write = || {
         let mut file = home.disk.create(&aside)?;
@@ -406,8 +410,5 @@ pub(crate) fn settle<D: Disk>(
     planted!(UnsyncedRecoveryName: home.sync_dir()? => ());
     failpoint::check("recovery.copied").map_err(|error| Error::io("failpoint recovery.copied", error))?;
     home.remove(&names.next)?;
-    for name in names.temporary() {
-        home.remove(&name)?;
-    }
     Ok((file, bytes))
 }

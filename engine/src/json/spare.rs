@@ -21,27 +21,31 @@ const FREE_MIN: u64 = 8;
 /// [`Error::Io`].
 pub(crate) fn make<D: Disk>(home: &Home<D>, len: u64) -> Result<Option<D::File>, Error> {
     let name = &home.names.spare;
-    let failed = || home.io("write", name);
-    let free = home.disk.free_space().map_err(failed())?;
-    if free / FREE_MIN < len {
-        return Ok(None);
-    }
+    let has_room = || home.disk.free_space().map(|free| free / FREE_MIN >= len);
     let fill = || {
+        if !has_room()? {
+            return Ok(None);
+        }
         let mut file = home.disk.create(name)?;
         let mut filled = 0;
         while filled < len {
             filled = (filled + STEP).min(len);
             file.fill_ahead(filled)?;
             file.sync()?;
+            // Others write at the same time.
+            if !has_room()? {
+                return Ok(None);
+            }
         }
-        Ok(file)
+        Ok(Some(file))
     };
-    match fill() {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if is_no_space(&error) => {
-            home.remove(name)?;
-            Ok(None)
-        }
-        Err(error) => Err(failed()(error)),
+    let made = match fill() {
+        Err(error) if is_no_space(&error) => None,
+        result => result.map_err(home.io("write", name))?,
+    };
+    if made.is_none() {
+        // Also one that a rotation without room has left.
+        home.remove(name)?;
     }
+    Ok(made)
 }

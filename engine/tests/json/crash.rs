@@ -436,3 +436,35 @@ fn on_a_full_disk_the_log_goes_on_within_its_reserve_and_new_promises_are_refuse
         "recovery has room for its copy"
     );
 }
+
+#[test]
+fn without_room_a_checkpoint_is_made_of_whatever_is_closed() {
+    let disk = MemDisk::new();
+    let mut opened = open_mem(&disk).unwrap();
+    let mut bank = opened.state;
+    let segments = || {
+        let names = disk.list().unwrap().into_iter();
+        names.filter(|name| name.ends_with(".jsonl")).count()
+    };
+    // The state gets longer than a segment, so that not every closed one makes a checkpoint due.
+    let mut before = (segments(), 0);
+    for at in 0.. {
+        step(&mut *opened.engine, &mut bank, at).unwrap();
+        opened.engine.sync().unwrap();
+        opened.engine.tend(&mut bank).unwrap();
+        let now = (segments(), opened.engine.stats().checkpoints);
+        if now.0 > before.0 && now.1 == before.1 && now.1 > 0 {
+            before = now;
+            break;
+        }
+        before = now;
+    }
+    // Enough for a checkpoint, not for new promises.
+    disk.set_capacity(Some(disk.used() + 64 * 1024));
+    assert!(!opened.engine.has_room(0));
+    fired("D8");
+    opened.engine.tend(&mut bank).unwrap();
+    let (segments, checkpoints) = (segments(), opened.engine.stats().checkpoints);
+    assert_eq!(checkpoints, before.1 + 1);
+    assert!(segments < before.0, "{segments} segments, as before");
+}
