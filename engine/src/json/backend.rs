@@ -14,6 +14,7 @@ use crate::json::checkpoint::{self, Cut, Part};
 use crate::json::log::Log;
 use crate::json::recovery::Home;
 use crate::json::spare;
+use crate::json::state_file::Content;
 use crate::{Engine, Error, Stats};
 
 /// Tells the time. A simulator has its own.
@@ -447,7 +448,7 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<S, D> {
         }
         self.home.remove(&self.home.names.spare)?;
         if state.seq() > self.checkpoint.seq {
-            let installed = checkpoint::install(&self.home, state, self.checkpoint.seq);
+            let installed = checkpoint::install(&self.home, Content::of(state), self.checkpoint.seq);
             let result = installed.map(|len| Cut {
                 seq: state.seq(),
                 len,

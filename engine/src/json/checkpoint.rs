@@ -47,7 +47,7 @@ pub(crate) fn copy<S: Fold, D: Disk>(home: &Home<D>, state: &S, replaced: Cut) -
     if seq <= replaced.seq {
         return Ok(replaced);
     }
-    let len = install(home, state, replaced.seq)?;
+    let len = install(home, Content::of(state), replaced.seq)?;
     Ok(Cut { seq, len })
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn stream<S: Fold, D: Disk>(
     step(1)?;
     let mut parts = parts.chain([Part::Lost]);
     let mut part = Vec::new().into_iter();
-    let mut entries = iter::from_fn(|| {
+    let entries = iter::from_fn(|| {
         loop {
             if let Some(entry) = part.next() {
                 return Some(Ok(entry));
@@ -78,9 +78,9 @@ pub(crate) fn stream<S: Fold, D: Disk>(
     });
     let content = Content {
         seq,
-        entries: &mut entries,
+        entries: Box::new(entries),
     };
-    let len = install_entries::<S, D>(home, content, replaced.seq)?;
+    let len = install::<S, D>(home, content, replaced.seq)?;
     Ok(Cut { seq, len })
 }
 
@@ -112,27 +112,19 @@ pub(crate) fn fold<S: Fold, D: Disk>(home: &Home<D>) -> Result<Cut, Error> {
     let replaced = replay.checkpoint();
     let seq = replay.state.seq();
     let len = if seq > replaced {
-        install(home, &replay.state, replaced)?
+        install(home, Content::of(&replay.state), replaced)?
     } else {
         replay.checkpoint_len()
     };
     Ok(Cut { seq, len })
 }
 
-/// Makes `state`, which the log must hold durably, the store's state file in place of the one at `replaced`. Returns its
+/// Makes a state, which the log must hold durably, the store's state file in place of the one at `replaced`. Returns its
 /// length in bytes.
 ///
 /// # Errors
 /// As [`fold`].
-pub(crate) fn install<S: Fold, D: Disk>(home: &Home<D>, state: &S, replaced: Seq) -> Result<u64, Error> {
-    let content = Content {
-        seq: state.seq(),
-        entries: &mut state.entries().map(Ok),
-    };
-    install_entries::<S, D>(home, content, replaced)
-}
-
-fn install_entries<S: Fold, D: Disk>(
+pub(crate) fn install<S: Fold, D: Disk>(
     home: &Home<D>,
     content: Content<'_, S>,
     replaced: Seq,
@@ -141,7 +133,7 @@ fn install_entries<S: Fold, D: Disk>(
     let names = &home.names;
     let [aside, second, ..] = names.temporary();
     step(2)?;
-    let len = match state_file::write_entries::<S, D>(home, &aside, replaced, content) {
+    let len = match state_file::write(home, &aside, replaced, content) {
         Ok(len) => len,
         Err(error) => {
             if is_no_space(&error) || error.kind() == io::ErrorKind::BrokenPipe {

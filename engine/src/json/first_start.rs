@@ -14,7 +14,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::json::by_hand::{self, ByHand};
 use crate::json::line::{self, FORMAT, Header};
 use crate::json::recovery::Home;
-use crate::json::state_file;
+use crate::json::state_file::{self, Content};
 
 /// Whether a first start can succeed with what is there. Changes nothing.
 ///
@@ -83,7 +83,7 @@ pub(crate) fn make<S: Fold, D: Disk>(home: &Home<D>) -> Result<Option<String>, E
 
 fn put_state<S: Fold, D: Disk>(home: &Home<D>, name: &str, state: &S) -> Result<(), Error> {
     let aside = format!("{name}.tmp");
-    state_file::write(home, &aside, 0, state).map_err(home.io("write", &aside))?;
+    state_file::write(home, &aside, 0, Content::of(state)).map_err(home.io("write", &aside))?;
     home.rename(&aside, name)?;
     home.sync_dir()
 }

@@ -271,6 +271,7 @@ pub(crate) fn is_no_space(error: &io::Error) -> bool {
     )
 }
 
-fn length(bytes: &[u8]) -> u64 {
+/// How many bytes these are.
+pub(crate) fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).expect("memory fits in 64 bits")
 }

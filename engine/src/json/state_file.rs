@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::{Disk, DiskFile};
 use crate::json::line::NUMBER_MAX;
+use crate::json::log::length;
 use crate::json::recovery::Home;
 use crate::seal::{self, Broken};
 use crate::{Error, Owner, failpoint};
@@ -47,31 +48,24 @@ pub(crate) struct Checkpoint<S> {
 /// What is to be written: all entries of the state at record `seq`, accounts first and in name order.
 pub(crate) struct Content<'a, S: Fold> {
     pub(crate) seq: Seq,
-    pub(crate) entries: &'a mut dyn Iterator<Item = io::Result<S::Entry>>,
+    pub(crate) entries: Box<dyn Iterator<Item = io::Result<S::Entry>> + 'a>,
 }
 
-/// Writes a whole state; see [`write_entries`].
-///
-/// # Errors
-/// Whatever the disk reports.
-pub(crate) fn write<S: Fold, D: Disk>(
-    home: &Home<D>,
-    name: &str,
-    previous: Seq,
-    state: &S,
-) -> io::Result<u64> {
-    let content = Content {
-        seq: state.seq(),
-        entries: &mut state.entries().map(Ok),
-    };
-    write_entries::<S, D>(home, name, previous, content)
+impl<S: Fold> Content<'_, S> {
+    /// All of a state that is there.
+    pub(crate) fn of(state: &S) -> Content<'_, S> {
+        Content {
+            seq: state.seq(),
+            entries: Box::new(state.entries().map(Ok)),
+        }
+    }
 }
 
 /// Writes a checkpoint into a new file `name` and syncs the file. Returns its length in bytes.
 ///
 /// # Errors
 /// Whatever the disk or the entries report.
-pub(crate) fn write_entries<S: Fold, D: Disk>(
+pub(crate) fn write<S: Fold, D: Disk>(
     home: &Home<D>,
     name: &str,
     previous: Seq,
@@ -135,10 +129,6 @@ pub(crate) fn write_entries<S: Fold, D: Disk>(
     failpoint::check("checkpoint.k3")?;
     planted!(UnsyncedCheckpoint: writer.file.sync()? => ());
     Ok(writer.len + length(&end))
-}
-
-fn length(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).expect("memory fits in 64 bits")
 }
 
 struct Writer<F> {
