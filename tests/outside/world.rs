@@ -280,6 +280,16 @@ impl World {
         self.run("audit").prints(&["Money conserved"]);
     }
 
+    /// The coordinator dies with this transfer decided and nobody told: its client hears that the outcome is unknown.
+    #[track_caller]
+    pub(crate) fn leaves_untold(&self, transfer: &str) {
+        self.cluster
+            .client()
+            .arm(Target::Coordinator, "synced.COMMIT=kill")
+            .unwrap();
+        self.run(transfer).says(6, &["unknown"]);
+    }
+
     /// Asserts that the cluster moves money, then stops it.
     #[track_caller]
     pub(crate) fn works_and_stops(mut self) {
