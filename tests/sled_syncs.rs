@@ -193,11 +193,15 @@ fn check(trace: &str, process: Target) -> Result<Vec<&'static str>, String> {
         ..Seen::default()
     };
     for line in trace.lines() {
-        let mut words = line.splitn(3, ' ').map(str::trim_start);
-        let (Some(thread), Some(_time), Some(call)) = (words.next(), words.next(), words.next()) else {
+        // strace pads short process numbers with more than one space.
+        let Some((thread, rest)) = line.split_once(' ') else {
             continue;
         };
-        seen.call(thread, call).map_err(|why| format!("{why}: {line}"))?;
+        let Some((_time, call)) = rest.trim_start().split_once(' ') else {
+            continue;
+        };
+        seen.call(thread, call.trim_start())
+            .map_err(|why| format!("{why}: {line}"))?;
     }
     Ok(seen.shown)
 }
