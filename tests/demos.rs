@@ -5,9 +5,11 @@ use std::process::Command;
 
 fn all(store: &str) {
     let temp = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_twopence"));
     let output = command
-        .args(["demo", "all", "--store", store])
+        .args(["demo", "all", "--store", store, "--report", "evidence.md"])
+        .current_dir(&folder)
         .env("TMPDIR", temp.path())
         .output()
         .unwrap();
@@ -52,6 +54,21 @@ fn all(store: &str) {
         0,
         "a demo left its folder behind"
     );
+    let report = std::fs::read_to_string(folder.path().join("evidence.md")).unwrap();
+    assert!(report.contains("10 of 10 demos passed"), "{report}");
+    for name in &passed {
+        let section = report
+            .split("\n## ")
+            .find(|section| section.starts_with(&format!("`twopence demo {name}`")));
+        let section = section.unwrap_or_else(|| panic!("no section about {name}: {report}"));
+        assert!(section.contains(&format!("PASS {name}")), "{section}");
+        assert!(
+            section.contains("3000 in accounts, 3000 brought in"),
+            "{name} was not verified: {section}"
+        );
+    }
+    let in_the_log = r#""action":"prepare_failed""#;
+    assert_eq!(report.contains(in_the_log), store == "json", "{report}");
 }
 
 #[test]

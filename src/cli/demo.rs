@@ -1,5 +1,7 @@
 //! Demonstrations that assert their own result.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use engine::StoreKind;
 use log::LevelFilter;
@@ -51,6 +53,10 @@ pub(crate) struct DemoArgs {
     /// Durability backend of its own cluster
     #[arg(long, value_name = "KIND", default_value = "json", value_parser = store_kind(), conflicts_with = "coord")]
     pub(crate) store: StoreKind,
+
+    /// Write what was seen, and what is in the files afterwards, as Markdown
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "RESULTS.md")]
+    pub(crate) report: Option<PathBuf>,
 
     /// What to log on stderr
     #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = log_level())]

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use client::{Client, Outcome};
 
-use super::say;
 use super::stage::{Stage, order, outcome, shown};
 use super::wrong::Wrong;
 
@@ -17,12 +16,12 @@ const TRIES_MAX: u32 = 100;
 
 /// Tells the story.
 pub(super) fn tell(stage: &mut Stage) -> Result<(), Wrong> {
-    say(
+    stage.say(
         "Three clients start a transfer at the same moment, and all of them want N1/A. A transfer that meets",
     );
-    say("another one aborts at once (no-wait locks); its client tries again under a new request id.");
+    stage.say("another one aborts at once (no-wait locks); its client tries again under a new request id.");
     let before = stage.balances()?;
-    say(&format!("Before: {}.", shown(before)));
+    stage.say(&format!("Before: {}.", shown(before)));
     let start = Barrier::new(TRANSFERS.len());
     let ends: Result<Vec<String>, Wrong> = thread::scope(|scope| {
         let spawn = |transfer| {
@@ -37,7 +36,7 @@ pub(super) fn tell(stage: &mut Stage) -> Result<(), Wrong> {
             .collect()
     });
     for end in ends? {
-        say(&end);
+        stage.say(&end);
     }
     stage.settle()?;
     stage.check(before, [20, 0, -20])

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use client::{BalanceAnswer, Outcome, Reason, Submission, Target};
 
-use super::say;
 use super::stage::{Stage, order, outcome, player, shown};
 use super::wrong::Wrong;
 
@@ -20,14 +19,14 @@ const REACH_MAX: Duration = Duration::from_secs(10);
 
 /// Tells the story.
 pub(super) fn tell(stage: &mut Stage) -> Result<(), Wrong> {
-    say("Transfer 1 moves 100 from N1/A to N2/B, transfer 2 moves 150 from N2/B to N3/C. Both want B.");
+    stage.say("Transfer 1 moves 100 from N1/A to N2/B, transfer 2 moves 150 from N2/B to N3/C. Both want B.");
     let before = stage.balances()?;
-    say(&format!("Before: {}.", shown(before)));
+    stage.say(&format!("Before: {}.", shown(before)));
     stage.arm(
         Target::Node(player("N1/A").node),
         &format!("sending.vote=sleep:{SLEEP_MS}"),
     )?;
-    say("Transfer 1 begins; N1 takes its time to vote.");
+    stage.say("Transfer 1 begins; N1 takes its time to vote.");
     let mut client = stage.client();
     let (first, second) = thread::scope(|scope| {
         let first = scope.spawn(move || client.submit(None, order("N1/A", "N2/B", 100)));
@@ -35,8 +34,8 @@ pub(super) fn tell(stage: &mut Stage) -> Result<(), Wrong> {
         (first.join().expect("a demo's thread does not panic"), second)
     });
     let (first, second) = (first?, second?);
-    say(&format!("Transfer 2: {}.", outcome(&second)));
-    say(&format!("Transfer 1: {}.", outcome(&first)));
+    stage.say(&format!("Transfer 2: {}.", outcome(&second)));
+    stage.say(&format!("Transfer 1: {}.", outcome(&first)));
     let contention = Reason::LockContention(player("N2/B").account);
     let refused = matches!(&second.outcome, Outcome::Aborted { refusal, .. } if refusal.reason == contention);
     if !refused {
@@ -69,7 +68,7 @@ fn while_held(stage: &Stage) -> Result<Submission, Wrong> {
         }) = reader.balance(player("N2/B"))
         {
             let holder = holders.first().map(ToString::to_string).unwrap_or_default();
-            say(&format!(
+            stage.say(&format!(
                 "N2 has promised: B is held by {holder} and will be {lowest} or {highest}."
             ));
             break;
@@ -79,6 +78,6 @@ fn while_held(stage: &Stage) -> Result<Submission, Wrong> {
         }
         stage.pause()?;
     }
-    say("Transfer 2 begins.");
+    stage.say("Transfer 2 begins.");
     Ok(stage.client().submit(None, order("N2/B", "N3/C", 150))?)
 }

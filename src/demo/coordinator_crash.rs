@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use client::{Ask, Pipeline, RequestId, Target, fresh_request_id};
 use client::{Error, Order};
 
+use super::Demo;
 use super::stage::{Stage, order, shown};
 use super::wrong::Wrong;
-use super::{Demo, say};
 use crate::cli::CoordinatorCrashPoint;
 
 const AMOUNT: i64 = 50;
@@ -66,9 +66,9 @@ fn point(at: CoordinatorCrashPoint) -> Point {
 }
 
 fn tell(stage: &mut Stage, point: &Point) -> Result<(), Wrong> {
-    say(&format!("N1/A → N2/B {AMOUNT}. {}", point.tells));
+    stage.say(&format!("N1/A → N2/B {AMOUNT}. {}", point.tells));
     let before = stage.balances()?;
-    say(&format!("Before: {}.", shown(before)));
+    stage.say(&format!("Before: {}.", shown(before)));
     let epoch = stage.epoch()?;
     stage.arm(Target::Coordinator, point.failpoint)?;
     let order = order("N1/A", "N2/B", AMOUNT);
@@ -96,7 +96,7 @@ fn lose_the_answer(stage: &Stage, request: RequestId, order: &Order) -> Result<(
         let left = until.saturating_duration_since(Instant::now());
         match connection.receive(left.min(Duration::from_millis(100))) {
             Err(Error::NoAnswer(_)) => {
-                say("The client hears nothing: the connection broke. To it the outcome is unknown.");
+                stage.say("The client hears nothing: the connection broke. To it the outcome is unknown.");
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
@@ -118,7 +118,9 @@ fn lose_the_answer(stage: &Stage, request: RequestId, order: &Order) -> Result<(
 /// Shows what the restarted coordinator found in its log.
 fn see_recovery(stage: &mut Stage, point: &Point) -> Result<(), Wrong> {
     let Some(cluster) = stage.cluster() else {
-        say("Its log line \"Found 1 incomplete transactions …\" stands in the terminal of `twopence up`.");
+        stage.say(
+            "Its log line \"Found 1 incomplete transactions …\" stands in the terminal of `twopence up`.",
+        );
         return Ok(());
     };
     let every_append_is_written = cluster.config().store == "json";
@@ -128,7 +130,7 @@ fn see_recovery(stage: &mut Stage, point: &Point) -> Result<(), Wrong> {
     let found = lines
         .iter()
         .find_map(|line| line.find("Found ").map(|start| &line[start..]));
-    say(&match found {
+    stage.say(&match found {
         Some(found) => format!("The coordinator: {found}."),
         None => "The coordinator finds no record of it.".to_owned(),
     });

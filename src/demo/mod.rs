@@ -3,17 +3,23 @@
 mod concurrent;
 mod conflict;
 mod coordinator_crash;
+mod evidence;
 mod node_crash;
+mod report;
 mod restart;
 mod stage;
 mod wrong;
+
+use std::time::Instant;
 
 use crate::cli::{DemoArgs, DemoCommand};
 use crate::exit::Exit;
 use crate::logging;
 use crate::output::{explain, print_line};
 use crate::up::interrupt::Interrupt;
+use crate::up::invocation::shown;
 
+use report::{Report, Section};
 use stage::Stage;
 use wrong::Wrong;
 
@@ -28,6 +34,13 @@ pub(crate) fn run(command: &DemoCommand) -> Exit {
             return Exit::Other;
         }
     };
+    let mut report = match args.report.as_deref().map(Report::begin).transpose() {
+        Ok(report) => report,
+        Err(why) => {
+            explain(&format!("{why} Nothing was started."));
+            return Exit::Usage;
+        }
+    };
     let mut demos = demos(command);
     if args.coord.is_some() && demos.len() > 1 {
         let alone = demos.iter().position(|demo| demo.needs_own_cluster);
@@ -40,7 +53,7 @@ pub(crate) fn run(command: &DemoCommand) -> Exit {
     }
     let mut worst = Exit::Ok;
     for demo in &demos {
-        match show(demo, args, &interrupt) {
+        match show(demo, args, &interrupt, report.as_mut()) {
             Ok(()) => {}
             Err(wrong @ Wrong::Interrupted) => {
                 explain(&wrong.to_string());
@@ -54,7 +67,17 @@ pub(crate) fn run(command: &DemoCommand) -> Exit {
             }
         }
     }
-    worst
+    match report.map(|report| report.write(args.store)) {
+        None => worst,
+        Some(Ok(path)) => {
+            print_line(&format!("The evidence is in {}.", shown(&path)));
+            worst
+        }
+        Some(Err(why)) => {
+            explain(&why);
+            Exit::Other
+        }
+    }
 }
 
 type Story = Box<dyn Fn(&mut Stage) -> Result<(), Wrong>>;
@@ -76,24 +99,47 @@ impl Demo {
     }
 }
 
-fn show(demo: &Demo, args: &DemoArgs, interrupt: &Interrupt) -> Result<(), Wrong> {
+fn show(
+    demo: &Demo,
+    args: &DemoArgs,
+    interrupt: &Interrupt,
+    report: Option<&mut Report>,
+) -> Result<(), Wrong> {
     print_line(&format!("== {}", demo.name));
-    let told = if demo.needs_own_cluster && args.coord.is_some() {
+    let began = Instant::now();
+    let mut stage = if demo.needs_own_cluster && args.coord.is_some() {
         Err(Wrong::Usage(
             "it stops every process, so it needs a cluster of its own: leave --coord out".to_owned(),
         ))
     } else {
-        Stage::set(args, interrupt).and_then(|mut stage| (demo.tell)(&mut stage))
+        Stage::set(args, interrupt)
     };
-    match &told {
-        Ok(()) => {
-            print_line(&format!("PASS {}\n", demo.name));
-        }
-        Err(wrong) => {
-            print_line(&format!("FAIL {}: {wrong}\n", demo.name));
-        }
+    let told = match &mut stage {
+        Ok(stage) => (demo.tell)(stage),
+        Err(_) => Ok(()),
+    };
+    let took = began.elapsed();
+    let (words, evidence) = match (&mut stage, &report) {
+        (Ok(stage), Some(_)) => (stage.told(), stage.evidence()),
+        (Ok(_) | Err(_), _) => (Vec::new(), None),
+    };
+    let ended = stage.and(told);
+    let verdict = match &ended {
+        Ok(()) => format!("PASS {}", demo.name),
+        Err(wrong) => format!("FAIL {}: {wrong}", demo.name),
+    };
+    print_line(&format!("{verdict}\n"));
+    if let Some(report) = report {
+        report.add(Section {
+            name: demo.name.clone(),
+            passed: ended.is_ok(),
+            verdict,
+            took,
+            words,
+            evidence,
+        });
     }
-    told
+    ended
 }
 
 fn args(command: &DemoCommand) -> &DemoArgs {
@@ -129,9 +175,4 @@ fn demos(command: &DemoCommand) -> Vec<Demo> {
             all
         }
     }
-}
-
-/// A line of a story.
-fn say(text: &str) {
-    print_line(&format!("   {text}"));
 }

@@ -2,9 +2,9 @@
 
 use client::{Outcome, Target};
 
+use super::Demo;
 use super::stage::{Stage, order, outcome, player, shown};
 use super::wrong::Wrong;
-use super::{Demo, say};
 use crate::cli::NodeCrashPoint;
 
 const AMOUNT: i64 = 50;
@@ -67,15 +67,15 @@ fn point(at: NodeCrashPoint) -> Point {
 }
 
 fn tell(stage: &mut Stage, point: &Point) -> Result<(), Wrong> {
-    say(&format!("N1/A → N2/B {AMOUNT}. {}", point.tells));
+    stage.say(&format!("N1/A → N2/B {AMOUNT}. {}", point.tells));
     let before = stage.balances()?;
-    say(&format!("Before: {}.", shown(before)));
+    stage.say(&format!("Before: {}.", shown(before)));
     let node = Target::Node(player("N2/B").node);
     let epoch = stage.epoch()?;
     stage.arm(node, point.failpoint)?;
     let order = order("N1/A", "N2/B", AMOUNT);
     let submission = stage.client().submit(None, order.clone())?;
-    say(&format!("The client hears: {}.", outcome(&submission)));
+    stage.say(&format!("The client hears: {}.", outcome(&submission)));
     match (&submission.outcome, point.commits) {
         (Outcome::Committed { .. }, true) | (Outcome::Aborted { .. }, false) => {}
         (other, _) => {

@@ -3,15 +3,14 @@
 use client::Outcome;
 use cluster::Cluster;
 
-use super::say;
 use super::stage::{Stage, order, outcome, shown};
 use super::wrong::Wrong;
 
 /// Tells the story.
 pub(super) fn tell(stage: &mut Stage) -> Result<(), Wrong> {
     let before = stage.balances()?;
-    say(&format!("Before: {}.", shown(before)));
-    say("Three transfers, then every process gets SIGTERM and has the time to stop.");
+    stage.say(&format!("Before: {}.", shown(before)));
+    stage.say("Three transfers, then every process gets SIGTERM and has the time to stop.");
     transfers(stage)?;
     let stopped = own(stage)?.stop_all();
     if let Some(exit) = stopped.first() {
@@ -21,15 +20,15 @@ pub(super) fn tell(stage: &mut Stage) -> Result<(), Wrong> {
             exit.how()
         )));
     }
-    say("All stopped. All are started again.");
+    stage.say("All stopped. All are started again.");
     own(stage)?.start_all()?;
     stage.settle()?;
     stage.check(before, [-40, 10, 30])?;
 
-    say("Three more, then every process is killed with SIGKILL, without a word.");
+    stage.say("Three more, then every process is killed with SIGKILL, without a word.");
     transfers(stage)?;
     own(stage)?.kill9_all();
-    say("All dead. All are started again.");
+    stage.say("All dead. All are started again.");
     own(stage)?.start_all()?;
     stage.settle()?;
     stage.check(before, [-80, 20, 60])
@@ -44,7 +43,7 @@ fn transfers(stage: &Stage) -> Result<(), Wrong> {
             stage.pause()?;
             submission = client.submit(None, order(from, to, amount))?;
         }
-        say(&format!("{from} → {to} {amount}: {}.", outcome(&submission)));
+        stage.say(&format!("{from} → {to} {amount}: {}.", outcome(&submission)));
         if !matches!(submission.outcome, Outcome::Committed { .. }) {
             return Err(Wrong::Story("it must commit".to_owned()));
         }

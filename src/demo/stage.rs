@@ -3,6 +3,7 @@
 //! N1/A, N2/B and N3/C are the players. On a running cluster only what a demo changes is checked, so nobody else
 //! should move these accounts' money meanwhile.
 
+use std::cell::RefCell;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,9 +15,10 @@ use cluster::{Cluster, ClusterConfig, Log};
 use protocol::message::{LinkState, TxnState};
 use tempfile::TempDir;
 
-use super::say;
+use super::evidence::Evidence;
 use super::wrong::Wrong;
 use crate::cli::DemoArgs;
+use crate::output::print_line;
 use crate::up::interrupt::Interrupt;
 use crate::up::lines;
 
@@ -45,9 +47,11 @@ const POLL: Duration = Duration::from_millis(20);
 pub(super) struct Stage {
     // Dropped in this order: the processes end before their files go.
     own: Option<Cluster>,
-    _dir: Option<TempDir>,
+    dir: Option<TempDir>,
     config: ClientConfig,
     interrupt: Interrupt,
+    /// What was said so far.
+    told: RefCell<Vec<String>>,
 }
 
 impl Stage {
@@ -59,9 +63,10 @@ impl Stage {
                 config.cluster = args.cluster.clone();
                 Stage {
                     own: None,
-                    _dir: None,
+                    dir: None,
                     config,
                     interrupt: interrupt.clone(),
+                    told: RefCell::default(),
                 }
             }
             None => Stage::own(args, interrupt)?,
@@ -102,17 +107,19 @@ impl Stage {
             config.log = Log::To(lines::printer(config.nodes));
         }
         let cluster = Cluster::start(config)?;
-        say(&format!(
+        let config = cluster.client_config();
+        let stage = Stage {
+            own: Some(cluster),
+            dir: Some(dir),
+            config,
+            interrupt: interrupt.clone(),
+            told: RefCell::default(),
+        };
+        stage.say(&format!(
             "A cluster of its own: a coordinator and three nodes with {} stores.",
             args.store
         ));
-        let config = cluster.client_config();
-        Ok(Stage {
-            own: Some(cluster),
-            _dir: Some(dir),
-            config,
-            interrupt: interrupt.clone(),
-        })
+        Ok(stage)
     }
 
     fn deposit(&self, client: &mut Client, place: Place) -> Result<(), Wrong> {
@@ -125,11 +132,36 @@ impl Stage {
             )));
         }
         if self.own.is_none() {
-            say(&format!(
+            self.say(&format!(
                 "Deposited {OPENING} in {place}: it had too little to play with."
             ));
         }
         Ok(())
+    }
+
+    /// A line of the story.
+    pub(super) fn say(&self, text: &str) {
+        print_line(&format!("   {text}"));
+        self.told.borrow_mut().push(text.to_owned());
+    }
+
+    /// Everything that was said so far.
+    pub(super) fn told(&self) -> Vec<String> {
+        self.told.borrow().clone()
+    }
+
+    /// Ends the demo's own cluster and looks at what it leaves. `None` on a cluster of somebody else.
+    pub(super) fn evidence(&mut self) -> Option<Evidence> {
+        let dir = self.dir.as_ref()?.path();
+        let cluster = self.own.as_mut()?;
+        // Each process's own words are those of its last life.
+        let words = cluster
+            .targets()
+            .into_iter()
+            .map(|target| (cluster::name(target), cluster.log_lines(target)));
+        let words = words.collect();
+        cluster.stop_all();
+        Some(Evidence::collect(dir, words))
     }
 
     /// The cluster, if it is the demo's own.
@@ -170,7 +202,7 @@ impl Stage {
     /// Checks that the players hold what they did `before`, changed by `deltas`, and that no money was made or lost.
     pub(super) fn check(&self, before: [i64; 3], deltas: [i64; 3]) -> Result<(), Wrong> {
         let after = self.balances()?;
-        say(&format!("Now: {}.", shown(after)));
+        self.say(&format!("Now: {}.", shown(after)));
         let expected = [
             before[0] + deltas[0],
             before[1] + deltas[1],
@@ -186,7 +218,7 @@ impl Stage {
         let report = self.client().audit()?;
         match report.verdict {
             AuditVerdict::Exact => {
-                say(&format!(
+                self.say(&format!(
                     "Audit: {} brought in, {} in accounts.",
                     report.brought_in, report.in_accounts
                 ));
@@ -226,12 +258,18 @@ impl Stage {
     /// after a running cluster.
     pub(super) fn see_die_and_return(&mut self, target: Target, epoch_before: u32) -> Result<(), Wrong> {
         let name = cluster::name(target);
-        if let Some(cluster) = &mut self.own {
-            let exit = cluster.wait_exit(target, RETURN_MAX)?;
-            say(&format!("{name} {}. We start it again.", exit.how()));
-            return Ok(cluster.restart(target)?);
+        let exit = match &mut self.own {
+            Some(cluster) => Some(cluster.wait_exit(target, RETURN_MAX)?),
+            None => None,
+        };
+        if let Some(exit) = exit {
+            self.say(&format!("{name} {}. We start it again.", exit.how()));
+            return self
+                .own
+                .as_mut()
+                .map_or(Ok(()), |cluster| Ok(cluster.restart(target)?));
         }
-        say(&format!(
+        self.say(&format!(
             "{name} kills itself. Whoever looks after the cluster starts it again."
         ));
         let mut was_down = false;
@@ -249,7 +287,7 @@ impl Stage {
                 (Err(_), _) => false,
             };
             if back {
-                say(&format!("{name} is back."));
+                self.say(&format!("{name} is back."));
                 return Ok(());
             }
             if began.elapsed() > RETURN_MAX {
@@ -306,7 +344,7 @@ impl Stage {
         if committed && aborted {
             return Err(Wrong::Money(format!("the nodes disagree: {}", lines.join(", "))));
         }
-        say(&format!("Nothing is in doubt any more: {}.", lines.join(", ")));
+        self.say(&format!("Nothing is in doubt any more: {}.", lines.join(", ")));
         Ok(())
     }
 
@@ -314,7 +352,7 @@ impl Stage {
     /// nothing may happen twice; the caller checks the balances afterwards.
     pub(super) fn ask_again(&self, request: RequestId, order: &Order, commits: bool) -> Result<(), Wrong> {
         let submission = self.client().submit(Some(request), order.clone())?;
-        say(&format!(
+        self.say(&format!(
             "Asked again under the same request id: {}.",
             outcome(&submission)
         ));
