@@ -41,8 +41,8 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "PORT", default_value_t = 6001, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) base_port: u16,
 
-    /// Port of the control panel. There is no panel yet: accepted and not used
-    #[arg(long, value_name = "PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Port of the control panel and the HTTP API; 0 takes any that is free
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
     pub(crate) http_port: u16,
 
     /// What happens when two transactions want the same account

@@ -1,6 +1,7 @@
 //! The first thing a newcomer reads: what runs, where the data is, and what to type next.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 use client::Target;
 use cluster::Cluster;
@@ -9,11 +10,12 @@ use super::invocation::{connection_flags, own_name, shown};
 use crate::cli::UpArgs;
 
 /// The text, without a line break at its end. `opened` names the accounts that were opened just now.
-pub(crate) fn text(args: &UpArgs, cluster: &Cluster, opened: Option<&str>) -> String {
-    render(args, &own_name(), &cluster.address(Target::Coordinator), opened)
+pub(crate) fn text(args: &UpArgs, cluster: &Cluster, http: SocketAddr, opened: Option<&str>) -> String {
+    let coordinator = cluster.address(Target::Coordinator);
+    render(args, &own_name(), &coordinator, http, opened)
 }
 
-fn render(args: &UpArgs, own: &str, coordinator: &str, opened: Option<&str>) -> String {
+fn render(args: &UpArgs, own: &str, coordinator: &str, http: SocketAddr, opened: Option<&str>) -> String {
     let flags = connection_flags(coordinator, &args.cluster.to_string());
     let last = args.base_port + (args.nodes - 1);
     let nodes = match args.nodes {
@@ -37,7 +39,9 @@ fn render(args: &UpArgs, own: &str, coordinator: &str, opened: Option<&str>) -> 
         shown(&args.data_dir)
     ));
     line("");
-    line("Now, in another terminal:");
+    line(&format!("Watch it at http://{http}"));
+    line("");
+    line("Or, in another terminal:");
     let tries: &[(&str, &str)] = match (args.nodes, opened) {
         (1, _) => &[
             ("deposit N1/B 10", "opens an account with 10"),
@@ -75,7 +79,8 @@ mod tests {
             panic!("not up")
         };
         let coordinator = format!("127.0.0.1:{}", args.coord_port);
-        render(&args, "twopence", &coordinator, opened)
+        let http = SocketAddr::from(([127, 0, 0, 1], args.http_port));
+        render(&args, "twopence", &coordinator, http, opened)
     }
 
     #[test]
@@ -87,7 +92,9 @@ Twopence is up: coordinator on 127.0.0.1:5000, nodes N1 to N3 on ports 6001 to 6
 Opened with 1000 each: N1/A, N2/B, N3/C.
 Data is kept in ./data when this stops; --fresh deletes it and starts over.
 
-Now, in another terminal:
+Watch it at http://127.0.0.1:8080
+
+Or, in another terminal:
   twopence transfer N1/A N2/B 10   moves 10 from one node to another
   twopence audit                   checks that no money was made or lost
 

@@ -10,6 +10,8 @@ mod opening;
 mod supervise;
 
 use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use cluster::{Cluster, ClusterConfig, Error, Log, Ports};
@@ -20,6 +22,7 @@ use crate::output::{explain, print_line};
 
 use interrupt::Interrupt;
 use memory::Memory;
+use web::{Bound, Server, Site};
 
 /// Why `up` ends other than by being told to.
 #[derive(Debug)]
@@ -65,6 +68,8 @@ fn up(args: &UpArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::start(format!("cannot make {}: {error}", dir.display())))?;
     // Ours alone, until the end: two `up`s on one directory would get into each other's way.
     let _only_one = fresh::lock(dir, "up")?;
+    // Before anything is deleted or started.
+    let http = bind(args.http_port)?;
     if args.fresh {
         report_cleared(dir, fresh::clear(dir)?);
     }
@@ -82,10 +87,37 @@ fn up(args: &UpArgs) -> Result<(), Failure> {
     } else {
         None
     };
-    print_line(&banner::text(args, &cluster, opened.as_deref()));
+    let server = serve(http, &cluster)?;
+    print_line(&banner::text(args, &cluster, server.address(), opened.as_deref()));
     let ended = supervise::until_told_to_stop(&mut cluster, &interrupt);
+    // Before the cluster, so that nobody is told half of what happens.
+    server.stop();
     stop(&mut cluster, &ended, dir);
     ended
+}
+
+/// Takes the port of the control panel.
+fn bind(port: u16) -> Result<Bound, Failure> {
+    Bound::to(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).map_err(|error| {
+        Failure::start(if error.kind() == io::ErrorKind::AddrInUse {
+            format!(
+                "port {port} of 127.0.0.1 is already in use by another process, and the control panel needs it. Nothing \
+                 was started. Choose another with --http-port, or any that is free with --http-port 0"
+            )
+        } else {
+            format!("cannot listen on port {port} of 127.0.0.1: {error}. Nothing was started. Choose another with --http-port")
+        })
+    })
+}
+
+/// Begins to serve the control panel and the API.
+fn serve(http: Bound, cluster: &Cluster) -> Result<Server, Failure> {
+    let site = Site::of(cluster.client_config());
+    http.serve(site).map_err(|error| {
+        Failure::start(format!(
+            "cannot serve the control panel: {error}. Everything was stopped again."
+        ))
+    })
 }
 
 fn config(args: &UpArgs, interrupt: &Interrupt) -> ClusterConfig {
@@ -186,6 +218,15 @@ mod tests {
             panic!("not up");
         };
         args
+    }
+
+    #[test]
+    fn the_panels_port_in_use_is_named_with_its_flag_too() {
+        let free = bind(0).unwrap();
+        let failure = bind(free.address().port()).unwrap_err();
+        assert!(failure.text.contains("is already in use"), "{}", failure.text);
+        assert!(failure.text.ends_with("--http-port 0"), "{}", failure.text);
+        assert_eq!(failure.exit, Exit::Other);
     }
 
     #[test]

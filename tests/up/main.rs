@@ -4,12 +4,25 @@
 mod running;
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 
 use running::{Up, eventually, twopence};
 
 fn temp() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// A whole HTTP response.
+fn get(address: &str, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut all = String::new();
+    stream.read_to_string(&mut all)?;
+    Ok(all)
 }
 
 #[test]
@@ -38,6 +51,19 @@ fn the_first_start_opens_accounts_and_the_next_ones_keep_them() {
 }
 
 #[test]
+fn the_panel_is_served_where_the_banner_says_until_it_stops() {
+    let dir = temp();
+    let mut up = Up::start(dir.path(), &[]);
+    let address = up.http();
+    let page = get(&address, "/").unwrap();
+    assert!(page.starts_with("HTTP/1.1 200 OK"), "{page}");
+    assert!(page.contains("<title>Twopence"), "{page}");
+    assert!(get(&address, "/healthz").unwrap().ends_with("ok\n"));
+    assert_eq!(up.stop().0, Some(0));
+    assert!(get(&address, "/healthz").is_err());
+}
+
+#[test]
 fn opening_deposits_that_were_cut_short_are_repeated_and_change_nothing() {
     let dir = temp();
     let mut up = Up::start(dir.path(), &[]);
@@ -60,7 +86,8 @@ fn another_shape_is_refused_and_fresh_starts_over_once_nothing_runs() {
         "{}",
         up.banner
     );
-    let refused = twopence(&["up", "--fresh", "--data-dir", dir.path().to_str().unwrap()]);
+    let data_dir = dir.path().to_str().unwrap();
+    let refused = twopence(&["up", "--fresh", "--http-port", "0", "--data-dir", data_dir]);
     assert_eq!(refused.status.code(), Some(5));
     assert!(refused.stderr.contains("up.lock is held"), "{}", refused.stderr);
     assert_eq!(
@@ -69,7 +96,7 @@ fn another_shape_is_refused_and_fresh_starts_over_once_nothing_runs() {
     );
     up.stop();
 
-    let refused = twopence(&["up", "--nodes", "3", "--data-dir", dir.path().to_str().unwrap()]);
+    let refused = twopence(&["up", "--nodes", "3", "--http-port", "0", "--data-dir", data_dir]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(
         refused.stderr.contains("was made with --nodes 2 --store json"),
@@ -146,20 +173,17 @@ fn a_port_in_use_is_named_with_its_flag() {
     let dir = temp();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    for flag in ["--coord-port", "--base-port"] {
-        let failed = twopence(&[
-            "up",
-            "--nodes",
-            "1",
-            "--data-dir",
-            dir.path().to_str().unwrap(),
-            flag,
-            &port,
-        ]);
+    for flag in ["--coord-port", "--base-port", "--http-port"] {
+        let mut args = vec!["up", "--nodes", "1", "--data-dir", dir.path().to_str().unwrap()];
+        args.extend([flag, &port]);
+        if flag != "--http-port" {
+            args.extend(["--http-port", "0"]);
+        }
+        let failed = twopence(&args);
         let text = failed.stderr;
         // The other flag's default may be taken on this machine too; then that is what it says.
         if text.contains(&format!("port {port} ")) {
-            assert!(text.trim_end().ends_with(flag), "{text}");
+            assert!(text.contains(&format!("with {flag}")), "{text}");
         }
         assert!(text.contains("is already in use by another process"), "{text}");
         assert_eq!(failed.status.code(), Some(5));

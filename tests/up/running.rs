@@ -45,10 +45,18 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 pub(crate) struct Ports(u16);
 
 impl Ports {
-    /// The flags that choose them.
-    pub(crate) fn flags(&self) -> [&'static str; 4] {
+    /// The flags that choose them, and any port for HTTP.
+    pub(crate) fn flags(&self) -> [&'static str; 6] {
         let text = |port: u16| -> &'static str { port.to_string().leak() };
-        ["--coord-port", text(self.0), "--base-port", text(self.0 + 1)]
+        let (coordinator, nodes) = (text(self.0), text(self.0 + 1));
+        [
+            "--coord-port",
+            coordinator,
+            "--base-port",
+            nodes,
+            "--http-port",
+            "0",
+        ]
     }
 }
 
@@ -145,6 +153,12 @@ impl Up {
     /// Waits for it to say something.
     pub(crate) fn wait_for(&self, text: &str) {
         eventually(text, || self.stdout.lock().unwrap().contains(text));
+    }
+
+    /// Where its control panel is, as its banner says.
+    pub(crate) fn http(&self) -> String {
+        let (_, rest) = self.banner.split_once("http://").unwrap();
+        rest.lines().next().unwrap().to_owned()
     }
 
     /// The process id of one of its processes.

@@ -1,0 +1,39 @@
+//! Which path leads where?
+
+use axum::Router;
+use axum::http::{Method, Uri};
+use axum::routing::get;
+
+use crate::assets;
+use crate::control;
+use crate::problem::{Code, Problem};
+use crate::state::AppState;
+
+/// Everything that is served.
+pub(crate) fn router(state: AppState) -> Router {
+    let mut router = Router::new()
+        .route("/healthz", get(healthz))
+        .merge(assets::routes());
+    if state.control().is_some() {
+        router = router.nest("/v1/control", control::routes());
+    }
+    router
+        .fallback(nothing_there)
+        .method_not_allowed_fallback(not_that_way)
+        .with_state(state)
+}
+
+/// This server is alive. Says nothing about the cluster.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+async fn nothing_there(uri: Uri) -> Problem {
+    let detail = format!("There is nothing at {}.", uri.path());
+    Problem::new(Code::NotFound, detail).next("/openapi.json names every path.")
+}
+
+async fn not_that_way(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}.", uri.path());
+    Problem::new(Code::MethodNotAllowed, detail).next("The Allow header names what it takes.")
+}

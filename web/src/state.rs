@@ -1,0 +1,81 @@
+//! What do all requests share?
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use client::ClientConfig;
+use tokio::sync::watch;
+
+use crate::control::Control;
+
+/// What a server is about.
+#[derive(Debug)]
+pub struct Site {
+    /// Whom it asks.
+    pub client: ClientConfig,
+    /// The processes themselves, where this program started them.
+    pub control: Option<Arc<dyn Control>>,
+}
+
+impl Site {
+    /// The API alone, for a cluster that somebody else runs.
+    pub fn of(client: ClientConfig) -> Site {
+        Site {
+            client,
+            control: None,
+        }
+    }
+}
+
+/// What all requests share. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub struct AppState(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    client: RwLock<ClientConfig>,
+    control: Option<Arc<dyn Control>>,
+    address: SocketAddr,
+    stopping: watch::Receiver<bool>,
+}
+
+impl AppState {
+    pub(crate) fn new(site: Site, address: SocketAddr, stopping: watch::Receiver<bool>) -> AppState {
+        AppState(Arc::new(Shared {
+            client: RwLock::new(site.client),
+            control: site.control,
+            address,
+            stopping,
+        }))
+    }
+
+    /// Whom to ask.
+    pub fn client_config(&self) -> ClientConfig {
+        let config = self.0.client.read().unwrap_or_else(PoisonError::into_inner);
+        config.clone()
+    }
+
+    /// Asks others from now on: the cluster was replaced by one that listens elsewhere.
+    pub fn set_client_config(&self, config: ClientConfig) {
+        *self.0.client.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    /// The processes themselves, where this program started them.
+    pub fn control(&self) -> Option<&Arc<dyn Control>> {
+        self.0.control.as_ref()
+    }
+
+    /// Where this server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// Waits until the server is to stop: what would otherwise go on for ever ends then.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopping = self.0.stopping.clone();
+        async move {
+            // An error means that the server is gone, which is as good as its word.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
+}
