@@ -21,6 +21,7 @@
 //! | `server.rs` | how does it start, run beside others, and stop |
 //! | `state.rs` | what do all requests share |
 //! | `router.rs` | which path leads where |
+//! | `security.rs` | may a request be answered at all |
 //! | `assets.rs` | what is the page made of |
 //! | `problem.rs` | what does an error say |
 //! | `control/` | what can be done to the processes themselves |
@@ -29,6 +30,7 @@ mod assets;
 pub mod control;
 mod problem;
 mod router;
+mod security;
 mod server;
 mod state;
 

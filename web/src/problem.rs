@@ -12,6 +12,12 @@ pub enum Code {
     NotFound,
     /// The path takes other methods.
     MethodNotAllowed,
+    /// The `Host` header names somebody else.
+    ForeignHost,
+    /// A page from elsewhere asks.
+    ForeignOrigin,
+    /// What changes something was not sent as `application/json`.
+    NotJson,
 }
 
 impl Code {
@@ -20,6 +26,9 @@ impl Code {
         match self {
             Code::NotFound => "not_found",
             Code::MethodNotAllowed => "method_not_allowed",
+            Code::ForeignHost => "foreign_host",
+            Code::ForeignOrigin => "foreign_origin",
+            Code::NotJson => "not_json",
         }
     }
 
@@ -28,6 +37,8 @@ impl Code {
         match self {
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Code::ForeignHost | Code::ForeignOrigin => StatusCode::FORBIDDEN,
+            Code::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
     }
 
@@ -36,6 +47,9 @@ impl Code {
         match self {
             Code::NotFound => "There is no such thing",
             Code::MethodNotAllowed => "Not with that method",
+            Code::ForeignHost => "That is not this server's name",
+            Code::ForeignOrigin => "A page from elsewhere may not do that",
+            Code::NotJson => "Only JSON is taken",
         }
     }
 }
@@ -71,6 +85,11 @@ impl Problem {
             money_moved: MoneyMoved::No,
             next: String::new(),
         }
+    }
+
+    /// Which error it is.
+    pub fn code(&self) -> Code {
+        self.code
     }
 
     /// With the advice what to do next.

@@ -1,12 +1,13 @@
 //! Which path leads where?
 
-use axum::Router;
 use axum::http::{Method, Uri};
 use axum::routing::get;
+use axum::{Router, middleware};
 
 use crate::assets;
 use crate::control;
 use crate::problem::{Code, Problem};
+use crate::security;
 use crate::state::AppState;
 
 /// Everything that is served.
@@ -20,6 +21,7 @@ pub(crate) fn router(state: AppState) -> Router {
     router
         .fallback(nothing_there)
         .method_not_allowed_fallback(not_that_way)
+        .layer(middleware::from_fn_with_state(state.clone(), security::guard))
         .with_state(state)
 }
 

@@ -15,6 +15,8 @@ pub struct Site {
     pub client: ClientConfig,
     /// The processes themselves, where this program started them.
     pub control: Option<Arc<dyn Control>>,
+    /// Names besides those of this machine's loopback by which it may be called.
+    pub allow_hosts: Vec<String>,
 }
 
 impl Site {
@@ -23,6 +25,7 @@ impl Site {
         Site {
             client,
             control: None,
+            allow_hosts: Vec::new(),
         }
     }
 }
@@ -35,6 +38,7 @@ pub struct AppState(Arc<Shared>);
 struct Shared {
     client: RwLock<ClientConfig>,
     control: Option<Arc<dyn Control>>,
+    allow_hosts: Vec<String>,
     address: SocketAddr,
     stopping: watch::Receiver<bool>,
 }
@@ -44,6 +48,7 @@ impl AppState {
         AppState(Arc::new(Shared {
             client: RwLock::new(site.client),
             control: site.control,
+            allow_hosts: site.allow_hosts,
             address,
             stopping,
         }))
@@ -68,6 +73,11 @@ impl AppState {
     /// Where this server listens.
     pub fn address(&self) -> SocketAddr {
         self.0.address
+    }
+
+    /// Names besides those of this machine's loopback by which the server may be called.
+    pub(crate) fn allow_hosts(&self) -> &[String] {
+        &self.0.allow_hosts
     }
 
     /// Waits until the server is to stop: what would otherwise go on for ever ends then.
