@@ -31,6 +31,7 @@ mod connection;
 mod driver;
 mod error;
 mod pipeline;
+pub mod report;
 
 pub use client::{Client, Submission};
 pub use config::{ClientConfig, fresh_request_id, retried_request_id};

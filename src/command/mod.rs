@@ -8,6 +8,7 @@ mod table;
 mod tx;
 mod verify;
 
+use client::report::capitalised;
 use client::{Client, Error};
 use serde::Serialize;
 
@@ -64,14 +65,4 @@ fn failed(output: Output, error: &Error, money: &str) -> Exit {
 fn no_coordinator_next() -> String {
     let program = own_name();
     format!(" Start one with `{program} up`, or name a running one with --coord HOST:PORT, then try again.")
-}
-
-/// The text as the beginning of a sentence, without a full stop at its end.
-fn capitalised(text: &str) -> String {
-    let text = text.trim_end_matches('.');
-    let mut chars = text.chars();
-    let Some(first) = chars.next() else {
-        return String::new();
-    };
-    first.to_uppercase().chain(chars).collect()
 }

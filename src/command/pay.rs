@@ -1,9 +1,9 @@
 //! `transfer`, `submit`, `deposit`: one line that says how it ended, and an explanation where it did not commit.
 
+use client::report::PaymentReport;
 use client::{Error, Order, Outcome, RequestId, Submission};
-use serde::Serialize;
 
-use super::{capitalised, no_coordinator_next, reasons, start};
+use super::{no_coordinator_next, reasons, start};
 use crate::cli::{ConnectArgs, DepositArgs, RequestArgs, SubmitArgs, TransferArgs};
 use crate::exit::Exit;
 use crate::output::{Output, explain};
@@ -54,25 +54,6 @@ struct Payment<'a> {
     connect: &'a ConnectArgs,
 }
 
-/// The result as programs read it.
-#[derive(Debug, Serialize)]
-struct Report {
-    /// `committed`, `aborted`, `unknown`, `reused`, `rejected`, `failed` or `not_sent`.
-    outcome: &'static str,
-    /// `null` while nobody can tell.
-    success: Option<bool>,
-    reason: Option<String>,
-    /// Whether a new request may succeed without anyone changing anything.
-    retryable: bool,
-    /// The transaction that holds the account, if that is the reason.
-    holder: Option<String>,
-    /// For how many seconds it has held it.
-    held_s: Option<u64>,
-    txn: Option<String>,
-    request_id: Option<String>,
-    message: String,
-}
-
 impl<'a> Payment<'a> {
     fn new(
         word: &'static str,
@@ -109,108 +90,42 @@ impl<'a> Payment<'a> {
         exit
     }
 
-    fn on_submission(&self, submission: &Submission) -> Report {
+    fn on_submission(&self, submission: &Submission) -> PaymentReport {
+        let mut report = PaymentReport::of(submission, &self.order);
         let request = submission.request;
-        let report = Report {
-            outcome: "",
-            success: Some(false),
-            reason: None,
-            retryable: false,
-            holder: None,
-            held_s: None,
-            txn: None,
-            request_id: Some(request.to_string()),
-            message: String::new(),
+        report.message += &match &submission.outcome {
+            Outcome::Committed { .. } => String::new(),
+            Outcome::Aborted { refusal, .. } => {
+                let flags = self.connect.repeat();
+                let next = reasons::next(&refusal.reason, &self.order, request, &self.command, &flags);
+                format!(" {next}")
+            }
+            Outcome::Unknown { .. } => format!(
+                " Ask again under the same request id, it cannot move twice:\n  {}",
+                self.repeat(request)
+            ),
+            Outcome::Reused => format!(
+                " Leave out --request-id to make a new request; see what the id stands for with:\n  {} tx show \
+                 {request}{}",
+                own_name(),
+                self.connect.repeat()
+            ),
+            Outcome::Rejected { .. } => " Correct the command.".to_owned(),
         };
-        match &submission.outcome {
-            Outcome::Committed { txn } => Report {
-                outcome: "committed",
-                success: Some(true),
-                txn: Some(txn.to_string()),
-                message: format!("Committed: {}.", self.order),
-                ..report
-            },
-            Outcome::Aborted { txn, refusal } => Report {
-                outcome: "aborted",
-                reason: Some(refusal.reason.to_string()),
-                retryable: refusal.reason.retryable(),
-                holder: refusal.holder.map(|holder| holder.txn.to_string()),
-                held_s: refusal.holder.map(|holder| holder.held_s),
-                txn: txn.map(|txn| txn.to_string()),
-                message: reasons::explain(
-                    refusal,
-                    &self.order,
-                    request,
-                    &self.command,
-                    &self.connect.repeat(),
-                ),
-                ..report
-            },
-            Outcome::Unknown { why } => Report {
-                outcome: "unknown",
-                success: None,
-                retryable: true,
-                message: format!(
-                    "Outcome unknown: {why}. The money moved once or not at all. Ask again under the same request id, it \
-                     cannot move twice:\n  {}",
-                    self.repeat(request)
-                ),
-                ..report
-            },
-            Outcome::Reused => Report {
-                outcome: "reused",
-                reason: Some("request_id_reused".to_owned()),
-                message: format!(
-                    "Refused: request id {request} was used before for something else. Nothing ran now, no money moved. \
-                     Leave out --request-id to make a new request; see what the id stands for with:\n  \
-                     {} tx show {request}{}",
-                    own_name(),
-                    self.connect.repeat()
-                ),
-                ..report
-            },
-            Outcome::Rejected { why } => Report {
-                outcome: "rejected",
-                reason: Some("rejected".to_owned()),
-                message: format!("Rejected: {why}. Nothing ran, no money moved. Correct the command."),
-                ..report
-            },
-        }
+        report
     }
 
-    fn on_error(&self, error: &Error) -> Report {
-        let (outcome, reason) = match error {
-            Error::Config(_) => ("rejected", "usage"),
-            Error::NoCoordinator(_) => ("not_sent", "no_coordinator"),
-            // Not for a submit: it becomes an unknown outcome.
-            Error::NoAnswer(_) => ("unknown", "no_answer"),
-            Error::Failed(_) => ("failed", "failed"),
-        };
-        let text = capitalised(&error.to_string());
-        let next = match error {
+    fn on_error(&self, error: &Error) -> PaymentReport {
+        let mut report = PaymentReport::of_error(error, self.request);
+        report.message += &match error {
             Error::NoCoordinator(_) | Error::NoAnswer(_) => no_coordinator_next(),
             Error::Config(_) | Error::Failed(_) => String::new(),
         };
         // Nothing ran now, but an id that was given may have been sent before.
-        let message = match self.request {
-            None => format!("{text}. No money moved.{next}"),
-            Some(request) => format!(
-                "{text}. No money moved now; whether it did when request {request} was sent before is unknown.{next} \
-                 Keep the request id:\n  {}",
-                self.repeat(request)
-            ),
-        };
-        Report {
-            outcome,
-            success: self.request.is_none().then_some(false),
-            reason: Some(reason.to_owned()),
-            retryable: false,
-            holder: None,
-            held_s: None,
-            txn: None,
-            request_id: self.request.map(|request| request.to_string()),
-            message,
+        if let Some(request) = self.request {
+            report.message += &format!(" Keep the request id:\n  {}", self.repeat(request));
         }
+        report
     }
 
     /// The command that asks for the same request again.
@@ -218,33 +133,31 @@ impl<'a> Payment<'a> {
         format!("{} --request-id {request}", self.command)
     }
 
-    fn print(&self, output: Output, report: &Report) {
+    fn print(&self, output: Output, report: &PaymentReport) {
         if report.success != Some(true) {
             explain(&report.message);
         }
-        output.print(&report.line(self.word), report);
+        output.print(&line(self.word, report), report);
     }
 }
 
-impl Report {
-    /// `TRANSFER_RESULT(success=true, txn=…, request_id=…)`.
-    fn line(&self, word: &str) -> String {
-        let success = match self.success {
-            Some(true) => "true",
-            Some(false) => "false",
-            None => "unknown",
-        };
-        let retryable = (self.outcome == "aborted").then(|| self.retryable.to_string());
-        let parts = [
-            ("reason", self.reason.as_ref()),
-            ("retryable", retryable.as_ref()),
-            ("txn", self.txn.as_ref()),
-            ("request_id", self.request_id.as_ref()),
-        ];
-        let parts: String = parts
-            .into_iter()
-            .filter_map(|(name, value)| value.map(|value| format!(", {name}={value}")))
-            .collect();
-        format!("{word}(success={success}{parts})")
-    }
+/// `TRANSFER_RESULT(success=true, txn=…, request_id=…)`.
+fn line(word: &str, report: &PaymentReport) -> String {
+    let success = match report.success {
+        Some(true) => "true",
+        Some(false) => "false",
+        None => "unknown",
+    };
+    let retryable = (report.outcome == "aborted").then(|| report.retryable.to_string());
+    let parts = [
+        ("reason", report.reason.as_ref()),
+        ("retryable", retryable.as_ref()),
+        ("txn", report.txn.as_ref()),
+        ("request_id", report.request_id.as_ref()),
+    ];
+    let parts: String = parts
+        .into_iter()
+        .filter_map(|(name, value)| value.map(|value| format!(", {name}={value}")))
+        .collect();
+    format!("{word}(success={success}{parts})")
 }

@@ -1,7 +1,7 @@
 //! `balance`, `accounts`, `audit`: questions about money.
 
+use client::report::{AccountLine, AuditLine, BalanceLine};
 use client::{AccountId, AuditVerdict, Balance, BalanceAnswer, Client, Error, NodeId, Place, TxnId};
-use serde::Serialize;
 
 use super::table::Table;
 use super::{failed, start};
@@ -12,18 +12,6 @@ use crate::up::invocation::own_name;
 
 const NO_MONEY_MOVED: &str = "It was only a question: no money moved.";
 
-/// A balance as programs read it.
-#[derive(Serialize)]
-struct BalanceLine {
-    /// `ok`, `in_doubt` or `no_such_account`.
-    outcome: &'static str,
-    account: String,
-    balance: Option<Balance>,
-    lowest: Option<Balance>,
-    highest: Option<Balance>,
-    holders: Vec<String>,
-}
-
 /// Runs `twopence balance`.
 pub(crate) fn balance(args: &BalanceArgs) -> Exit {
     let (mut client, output) = match start(&args.connect) {
@@ -31,53 +19,34 @@ pub(crate) fn balance(args: &BalanceArgs) -> Exit {
         Err(exit) => return exit,
     };
     let flags = args.connect.repeat();
-    let line = BalanceLine {
-        outcome: "ok",
-        account: args.place.to_string(),
-        balance: None,
-        lowest: None,
-        highest: None,
-        holders: Vec::new(),
+    let answer = match client.balance(args.place.clone()) {
+        Ok(answer) => answer,
+        Err(error) => return failed(output, &error, NO_MONEY_MOVED),
     };
-    match client.balance(args.place.clone()) {
-        Ok(BalanceAnswer::Is(balance)) => {
-            output.print(
-                &balance.to_string(),
-                &BalanceLine {
-                    balance: Some(balance),
-                    ..line
-                },
-            );
+    let line = BalanceLine::of(&args.place, &answer);
+    match answer {
+        BalanceAnswer::Is(balance) => {
+            output.print(&balance.to_string(), &line);
             Exit::Ok
         }
-        Ok(BalanceAnswer::InDoubt {
+        BalanceAnswer::InDoubt {
             holders,
             lowest,
             highest,
-        }) => {
+        } => {
             explain(&in_doubt(&args.place, &holders, lowest, highest, &flags));
-            output.print_json(&BalanceLine {
-                outcome: "in_doubt",
-                lowest: Some(lowest),
-                highest: Some(highest),
-                holders: holders.iter().map(TxnId::to_string).collect(),
-                ..line
-            });
+            output.print_json(&line);
             Exit::Unknown
         }
-        Ok(BalanceAnswer::NoSuchAccount) => {
+        BalanceAnswer::NoSuchAccount => {
             explain(&format!(
                 "There is no account {}. {NO_MONEY_MOVED} A deposit opens it:\n  {} deposit {0} AMOUNT{flags}",
                 args.place,
                 own_name()
             ));
-            output.print_json(&BalanceLine {
-                outcome: "no_such_account",
-                ..line
-            });
+            output.print_json(&line);
             Exit::Other
         }
-        Err(error) => failed(output, &error, NO_MONEY_MOVED),
     }
 }
 
@@ -96,14 +65,6 @@ fn in_doubt(place: &Place, holders: &[TxnId], lowest: Balance, highest: Balance,
          time ({}). {NO_MONEY_MOVED} Ask again, or see who has to decide:{show}",
         holders.join(", ")
     )
-}
-
-/// An account as programs read it.
-#[derive(Serialize)]
-struct AccountLine {
-    node: String,
-    account: String,
-    balance: Balance,
 }
 
 /// Runs `twopence accounts`.
@@ -178,25 +139,10 @@ impl Listing {
             .all(|line| self.output.print_text(&line));
         texts
             && accounts.iter().all(|(account, balance)| {
-                self.output.print_json(&AccountLine {
-                    node: node.to_string(),
-                    account: account.to_string(),
-                    balance: *balance,
-                })
+                let line = AccountLine::of(node, account, *balance);
+                self.output.print_json(&line)
             })
     }
-}
-
-/// An audit as programs read it.
-#[derive(Serialize)]
-struct AuditLine {
-    /// `exact`, `violated` or `incomplete`.
-    outcome: &'static str,
-    in_accounts: i128,
-    brought_in: i128,
-    prepared: u64,
-    nodes: Option<usize>,
-    message: String,
 }
 
 /// Runs `twopence audit`.
@@ -210,45 +156,16 @@ pub(crate) fn audit(args: &AuditArgs) -> Exit {
         Err(error) => return failed(output, &error, NO_MONEY_MOVED),
     };
     let nodes = client.status().ok().map(|status| status.nodes.len());
-    let over = match nodes {
-        Some(1) => "1 node, ".to_owned(),
-        Some(nodes) => format!("{nodes} nodes, "),
-        None => String::new(),
-    };
-    let (there, came, program) = (report.in_accounts, report.brought_in, own_name());
-    let (outcome, message) = match &report.verdict {
-        AuditVerdict::Exact => (
-            "exact",
-            format!("Money conserved: {there} = {came} ({over}consistent cut)"),
+    let mut line = AuditLine::of(&report, nodes);
+    let program = own_name();
+    line.message += &match &report.verdict {
+        AuditVerdict::Exact => String::new(),
+        AuditVerdict::Violated => format!(
+            " Stop transfers, keep a copy of the data directories, and look at {program} tx list and the logs."
         ),
-        AuditVerdict::Violated => {
-            let (by, how) = (
-                (there - came).unsigned_abs(),
-                if there > came { "too much" } else { "missing" },
-            );
-            (
-                "violated",
-                format!(
-                    "MONEY NOT CONSERVED: {there} in accounts, {came} brought in, {by} {how} ({over}consistent cut). Stop \
-                     transfers, keep a copy of the data directories, and look at {program} tx list and the logs."
-                ),
-            )
+        AuditVerdict::Incomplete(_) => {
+            format!(" Try again; if it stays so, see {program} status and {program} tx list --in-doubt.")
         }
-        AuditVerdict::Incomplete(why) => (
-            "incomplete",
-            format!(
-                "Audit incomplete: {why}. Nothing is known to be wrong. Try again; if it stays so, see {program} status \
-                 and {program} tx list --in-doubt."
-            ),
-        ),
-    };
-    let line = AuditLine {
-        outcome,
-        in_accounts: there,
-        brought_in: came,
-        prepared: report.prepared,
-        nodes,
-        message,
     };
     match &report.verdict {
         AuditVerdict::Exact => {}

@@ -1,10 +1,7 @@
 //! `tx show`, `tx list`, `tx resolve` and `adopt`: single transactions, and what only an operator may do.
 
+use client::report::{DoneLine, OpenLine, TxnLine, TxnNodeLine, coordinator_in_words};
 use client::{Client, Error, TxnReport};
-use protocol::id::NodeId;
-use protocol::leg::Operation;
-use protocol::message::{CoordinatorView, Freshness, InDoubt, NodeView, TxnState};
-use serde::Serialize;
 
 use super::table::Table;
 use super::{failed, start};
@@ -24,31 +21,6 @@ pub(crate) fn tx(command: &TxCommand) -> Exit {
     }
 }
 
-/// A transaction as programs read it.
-#[derive(Serialize)]
-struct TxnLine {
-    id: String,
-    txn: Option<String>,
-    /// `collecting`, `committed`, `delegated`, `no_record` or `not_mine`.
-    coordinator: &'static str,
-    /// Nodes that the coordinator still waits for.
-    waiting_for: Vec<String>,
-    nodes: Vec<TxnNodeLine>,
-}
-
-/// A transaction at one node.
-#[derive(Serialize)]
-struct TxnNodeLine {
-    node: String,
-    /// `unknown`, `forgotten`, `prepared`, `committed`, `aborted` or `no_answer`.
-    state: &'static str,
-    reason: Option<String>,
-    /// Why an operator forced this state.
-    forced: Option<String>,
-    request_id: Option<String>,
-    operations: Vec<String>,
-}
-
 fn show(args: &ShowArgs) -> Exit {
     let (mut client, output) = match start(&args.connect) {
         Ok(started) => started,
@@ -61,26 +33,18 @@ fn show(args: &ShowArgs) -> Exit {
 }
 
 fn print_report(output: Output, report: &TxnReport) -> Exit {
-    let (coordinator, waiting_for) = view(&report.coordinator);
-    let line = TxnLine {
-        id: report.reference.to_string(),
-        txn: report.txn.map(|txn| txn.to_string()),
-        coordinator,
-        waiting_for: waiting_for.iter().map(NodeId::to_string).collect(),
-        nodes: report
-            .nodes
-            .iter()
-            .map(|(node, view)| TxnNodeLine::new(*node, view.as_ref()))
-            .collect(),
-    };
+    let line = TxnLine::of(report);
     let name = line.txn.as_ref().map_or_else(
         || format!("request {}: no transaction is known for it", line.id),
         |txn| format!("transaction {txn}"),
     );
-    let mut text = vec![name, format!("coordinator: {}", in_words(&report.coordinator))];
+    let mut text = vec![
+        name,
+        format!("coordinator: {}", coordinator_in_words(&report.coordinator)),
+    ];
     let mut table = Table::new(&["NODE", "STATE", "REQUEST", "OPERATIONS"]);
     for node in &line.nodes {
-        table.row(node.cells());
+        table.row(node_cells(node));
     }
     text.extend(table.lines());
     for node in &line.nodes {
@@ -91,92 +55,16 @@ fn print_report(output: Output, report: &TxnReport) -> Exit {
     Exit::Ok
 }
 
-/// The coordinator's view as one word, and the nodes it waits for.
-fn view(view: &CoordinatorView) -> (&'static str, Vec<NodeId>) {
-    match view {
-        CoordinatorView::Collecting { participants } => ("collecting", participants.clone()),
-        CoordinatorView::Committed { unacknowledged } => ("committed", unacknowledged.clone()),
-        CoordinatorView::Delegated { to } => ("delegated", vec![*to]),
-        CoordinatorView::NoRecord => ("no_record", Vec::new()),
-        CoordinatorView::NotMine => ("not_mine", Vec::new()),
-    }
-}
-
-fn in_words(view: &CoordinatorView) -> String {
-    let names = |nodes: &[NodeId]| nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ");
-    match view {
-        CoordinatorView::Collecting { participants } => format!("collects votes of {}", names(participants)),
-        CoordinatorView::Committed { unacknowledged } => {
-            format!(
-                "decided to commit, waits for acknowledgements of {}",
-                names(unacknowledged)
-            )
-        }
-        CoordinatorView::Delegated { to } => format!("{to} decides, its only participant"),
-        CoordinatorView::NoRecord => "no open record: it has ended everywhere, or never committed".to_owned(),
-        CoordinatorView::NotMine => "not of this coordinator's log".to_owned(),
-    }
-}
-
-impl TxnNodeLine {
-    fn new(node: NodeId, view: Option<&NodeView>) -> TxnNodeLine {
-        let Some(view) = view else {
-            return TxnNodeLine {
-                node: node.to_string(),
-                state: "no_answer",
-                reason: None,
-                forced: None,
-                request_id: None,
-                operations: Vec::new(),
-            };
-        };
-        let (state, reason) = match &view.state {
-            TxnState::Unknown => ("unknown", None),
-            TxnState::Forgotten => ("forgotten", None),
-            TxnState::Prepared => ("prepared", None),
-            TxnState::Committed => ("committed", None),
-            TxnState::Aborted(reason) => ("aborted", Some(reason.to_string())),
-        };
-        TxnNodeLine {
-            node: node.to_string(),
-            state,
-            reason,
-            forced: view.forced.clone(),
-            request_id: view.request.map(|request| request.to_string()),
-            operations: view.operations.iter().map(Operation::to_string).collect(),
-        }
-    }
-
-    fn cells(&self) -> Vec<String> {
-        let state = match (&self.reason, self.state) {
-            (Some(reason), state) => format!("{state} ({reason})"),
-            (None, "no_answer") => "no answer".to_owned(),
-            (None, "unknown") => "not known here".to_owned(),
-            (None, "forgotten") => "ended, details no longer kept".to_owned(),
-            (None, state) => state.to_owned(),
-        };
-        let request = self.request_id.clone().unwrap_or_else(|| "-".to_owned());
-        vec![self.node.clone(), state, request, self.operations.join(", ")]
-    }
-}
-
-/// An open transaction as programs read it.
-#[derive(Serialize)]
-struct OpenLine {
-    txn: String,
-    age_s: u64,
-    /// `deciding` or `in_doubt`.
-    state: &'static str,
-    coordinator: &'static str,
-    participants: Vec<String>,
-    prepared: Vec<PreparedLine>,
-}
-
-/// Where an open transaction is prepared.
-#[derive(Serialize)]
-struct PreparedLine {
-    node: String,
-    operations: Vec<String>,
+fn node_cells(node: &TxnNodeLine) -> Vec<String> {
+    let state = match (&node.reason, node.state) {
+        (Some(reason), state) => format!("{state} ({reason})"),
+        (None, "no_answer") => "no answer".to_owned(),
+        (None, "unknown") => "not known here".to_owned(),
+        (None, "forgotten") => "ended, details no longer kept".to_owned(),
+        (None, state) => state.to_owned(),
+    };
+    let request = node.request_id.clone().unwrap_or_else(|| "-".to_owned());
+    vec![node.node.clone(), state, request, node.operations.join(", ")]
 }
 
 fn list(args: &ListArgs) -> Exit {
@@ -188,7 +76,7 @@ fn list(args: &ListArgs) -> Exit {
         Ok(open) => open,
         Err(error) => return failed(output, &error, NO_MONEY_MOVED),
     };
-    let lines: Vec<OpenLine> = open.iter().map(OpenLine::new).collect();
+    let lines: Vec<OpenLine> = open.iter().map(OpenLine::of).collect();
     if lines.is_empty() {
         explain(if args.in_doubt {
             "Nothing is in doubt."
@@ -199,7 +87,7 @@ fn list(args: &ListArgs) -> Exit {
     }
     let mut table = Table::new(&["TRANSACTION", "AGE", "STATE", "PREPARED AT", "PARTICIPANTS"]);
     for line in &lines {
-        table.row(line.cells());
+        table.row(open_cells(line));
     }
     output.print_text(&table.lines().join("\n"));
     let in_doubt = lines.iter().find(|line| line.state == "in_doubt");
@@ -217,49 +105,22 @@ fn list(args: &ListArgs) -> Exit {
     Exit::Ok
 }
 
-impl OpenLine {
-    fn new(open: &InDoubt) -> OpenLine {
-        let prepared = open.prepared.iter().map(|(node, operations)| PreparedLine {
-            node: node.to_string(),
-            operations: operations.iter().map(Operation::to_string).collect(),
-        });
-        OpenLine {
-            txn: open.txn.to_string(),
-            age_s: open.age_s,
-            state: match open.freshness {
-                Freshness::Deciding => "deciding",
-                Freshness::InDoubt => "in_doubt",
-            },
-            coordinator: view(&open.coordinator).0,
-            participants: open.participants.iter().map(NodeId::to_string).collect(),
-            prepared: prepared.collect(),
-        }
-    }
-
-    fn cells(&self) -> Vec<String> {
-        let prepared = self.prepared.iter();
-        let prepared: Vec<String> = prepared
-            .map(|at| format!("{} ({})", at.node, at.operations.join(", ")))
-            .collect();
-        vec![
-            self.txn.clone(),
-            format!("{} s", self.age_s),
-            self.state.replace('_', " "),
-            if prepared.is_empty() {
-                "-".to_owned()
-            } else {
-                prepared.join(", ")
-            },
-            self.participants.join(", "),
-        ]
-    }
-}
-
-/// What an operator's word did, as programs read it.
-#[derive(Serialize)]
-struct DoneLine<'a> {
-    outcome: &'static str,
-    message: &'a str,
+fn open_cells(line: &OpenLine) -> Vec<String> {
+    let prepared = line.prepared.iter();
+    let prepared: Vec<String> = prepared
+        .map(|at| format!("{} ({})", at.node, at.operations.join(", ")))
+        .collect();
+    vec![
+        line.txn.clone(),
+        format!("{} s", line.age_s),
+        line.state.replace('_', " "),
+        if prepared.is_empty() {
+            "-".to_owned()
+        } else {
+            prepared.join(", ")
+        },
+        line.participants.join(", "),
+    ]
 }
 
 fn resolve(args: &ResolveArgs) -> Exit {
@@ -283,13 +144,7 @@ fn order(connect: &ConnectArgs, look: &str, give: impl FnOnce(&mut Client) -> Re
     };
     match give(&mut client) {
         Ok(message) => {
-            output.print(
-                &message,
-                &DoneLine {
-                    outcome: "done",
-                    message: &message,
-                },
-            );
+            output.print(&message, &DoneLine::of(&message));
             Exit::Ok
         }
         Err(error @ Error::NoAnswer(_)) => {
