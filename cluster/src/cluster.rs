@@ -18,7 +18,7 @@ use crate::proxy::Proxy;
 use crate::ready::READY_PATIENCE;
 
 /// How long a process may take to stop before it is killed.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often a start on free ports is tried when somebody else was faster to take one.
 const START_TRIES: u32 = 5;
@@ -45,17 +45,6 @@ impl Cluster {
     /// [`Error::Exited`] with its last lines if a process ends instead, [`Error::TooSlow`] if that takes longer than
     /// 30 seconds. Nothing is left running then.
     pub fn start(config: ClusterConfig) -> Result<Cluster, Error> {
-        if !(1..=ClusterConfig::NODES_MAX).contains(&config.nodes) {
-            return Err(Error::Config(format!(
-                "a local cluster has 1 to {} nodes",
-                ClusterConfig::NODES_MAX
-            )));
-        }
-        if config.coordinators == 0 || (config.coordinators > 1 && config.ports != Ports::Free) {
-            return Err(Error::Config(
-                "a cluster has a coordinator; more than one are started on free ports only".to_owned(),
-            ));
-        }
         let mut tries_left = START_TRIES;
         loop {
             tries_left -= 1;
@@ -73,8 +62,22 @@ impl Cluster {
         Ok(self)
     }
 
-    /// The cluster with nothing running yet.
-    fn prepare(config: ClusterConfig) -> Result<Cluster, Error> {
+    /// The cluster with nothing running yet. Its ports are free right now; in its data directory nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for what can never run, [`Error::PortInUse`], [`Error::Io`].
+    pub fn prepare(config: ClusterConfig) -> Result<Cluster, Error> {
+        if !(1..=ClusterConfig::NODES_MAX).contains(&config.nodes) {
+            return Err(Error::Config(format!(
+                "a local cluster has 1 to {} nodes",
+                ClusterConfig::NODES_MAX
+            )));
+        }
+        if config.coordinators == 0 || (config.coordinators > 1 && config.ports != Ports::Free) {
+            return Err(Error::Config(
+                "a cluster has a coordinator; more than one are started on free ports only".to_owned(),
+            ));
+        }
         std::fs::create_dir_all(&config.dir)
             .map_err(|error| Error::Io(format!("cannot make {}", config.dir.display()), error))?;
         let targets: Vec<Target> = std::iter::once(Target::Coordinator)

@@ -23,6 +23,7 @@
 mod cluster;
 mod config;
 mod error;
+mod keeper;
 mod log;
 mod more;
 mod plan;
@@ -34,4 +35,5 @@ mod ready;
 pub use crate::cluster::{Cluster, name};
 pub use config::{ClusterConfig, Link, Log, Ports, TakeLine};
 pub use error::{Error, Exit};
+pub use keeper::{Held, Keeper, News, OrderError, ProcessState, ProcessView, Returns};
 pub use proxy::{Direction, Proxy, Weather};

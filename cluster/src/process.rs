@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::FdFlags;
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::config::Log;
 use crate::error::{Error, Exit};
@@ -103,6 +103,15 @@ impl Process {
     /// Its process id while it runs.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.running.as_ref().map(|running| running.child.id())
+    }
+
+    /// Whether it stands still: it was frozen, by whomever, and not let go on.
+    pub(crate) fn is_frozen(&self) -> bool {
+        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        self.running.as_ref().is_some_and(|running| {
+            let pid = WaitId::Pid(Pid::from_child(&running.child));
+            matches!(waitid(pid, stopped), Ok(Some(status)) if status.stopped())
+        })
     }
 
     /// How it ended, if it ended since the last start.
@@ -331,10 +340,8 @@ mod tests {
             "trap 'echo woken >&2' USR1; trap 'exit 0' TERM; echo up >&2; while :; do sleep 0.01; done";
         let mut process = started(&dir, script);
         process.freeze().unwrap();
-        let state = format!("/proc/{}/stat", process.pid().unwrap());
-        let frozen = |state: &str| std::fs::read_to_string(state).unwrap().contains(") T ");
         let deadline = Instant::now() + LONG;
-        while !frozen(&state) {
+        while !process.is_frozen() {
             assert!(Instant::now() < deadline, "it never froze");
             thread::sleep(POLL);
         }
@@ -344,8 +351,10 @@ mod tests {
                 .wait_for_line("woken", Instant::now() + Duration::from_millis(50))
                 .is_none()
         );
+        assert!(process.is_frozen(), "looking does not change what is seen");
         process.thaw().unwrap();
         assert!(process.wait_for_line("woken", Instant::now() + LONG).is_some());
+        assert!(!process.is_frozen());
         process.freeze().unwrap();
         assert_eq!(
             process.stop(LONG).unwrap().code(),

@@ -2,6 +2,7 @@
 //!
 //! When its coordinator reports every node that runs as up. Log lines would not do: a quiet log level hides them.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -83,17 +84,11 @@ impl Cluster {
     /// Whether a process runs and takes part: the coordinator reports the node as up, or, for the coordinator, every
     /// node that runs. Looks once, for at most 300 ms.
     pub fn takes_part(&mut self, target: Target) -> bool {
-        let running = self.running();
-        if !running.contains(&target) || self.deaf(&[target]).is_some() {
-            return false;
+        let works = Look::at(self, vec![target]).working().contains(&target);
+        if works {
+            self.process_mut(target).ready = true;
         }
-        self.process_mut(target).ready = true;
-        let asked = match target {
-            Target::Coordinator => running,
-            Target::Node(_) => vec![target],
-        };
-        let status = self.client_for(LOOK_PATIENCE).status();
-        status.is_ok_and(|status| not_up(&asked, &status).is_none())
+        works
     }
 
     fn client_for(&self, timeout: Duration) -> Client {
@@ -115,11 +110,65 @@ impl Cluster {
 
     /// A process that accepts no connections.
     fn deaf(&self, targets: &[Target]) -> Option<String> {
-        let listens =
-            |&&target: &&Target| TcpStream::connect((Ipv4Addr::LOCALHOST, self.port(target))).is_ok();
-        let deaf = targets.iter().find(|target| !listens(target));
+        let deaf = targets.iter().find(|&&target| !listens(self.port(target)));
         deaf.map(|&target| format!("{} does not listen", name(target)))
     }
+}
+
+/// What has to be asked to know who takes part: noted in a moment, and asked without the cluster at hand.
+#[derive(Debug)]
+pub(crate) struct Look {
+    asked: Vec<Target>,
+    /// Who runs and does not stand still.
+    awake: Vec<Target>,
+    ports: BTreeMap<Target, u16>,
+    client: ClientConfig,
+}
+
+impl Look {
+    /// Notes what is needed to ask about these.
+    pub(crate) fn at(cluster: &mut Cluster, asked: Vec<Target>) -> Look {
+        let mut awake = cluster.running();
+        awake.retain(|&target| !cluster.process(target).is_frozen());
+        Look {
+            ports: asked
+                .iter()
+                .map(|&target| (target, cluster.port(target)))
+                .collect(),
+            asked,
+            awake,
+            client: ClientConfig {
+                timeout: LOOK_PATIENCE,
+                ..cluster.client_config()
+            },
+        }
+    }
+
+    /// Those that were asked about and take part: as the coordinator says, or, for nodes while there is no coordinator
+    /// to tell, those that listen. Takes 300 ms at the most.
+    pub(crate) fn working(&self) -> Vec<Target> {
+        let mut works: Vec<Target> = self.asked.clone();
+        works.retain(|target| self.awake.contains(target) && listens(self.ports[target]));
+        if !self.awake.contains(&Target::Coordinator) || works.is_empty() {
+            return works;
+        }
+        let mut client = Client::new(self.client.clone()).expect("it names a coordinator and a timeout");
+        let Ok(status) = client.status() else {
+            return Vec::new();
+        };
+        works.retain(|&target| {
+            let needed = match target {
+                Target::Coordinator => self.awake.as_slice(),
+                Target::Node(_) => &[target],
+            };
+            not_up(needed, &status).is_none()
+        });
+        works
+    }
+}
+
+fn listens(port: u16) -> bool {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 /// A node that the coordinator does not report as up.

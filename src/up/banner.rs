@@ -3,16 +3,15 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use client::Target;
-use cluster::Cluster;
+use client::ClientConfig;
 
 use super::invocation::{connection_flags, own_name, shown};
 use crate::cli::UpArgs;
 
 /// The text, without a line break at its end. `opened` names the accounts that were opened just now.
-pub(crate) fn text(args: &UpArgs, cluster: &Cluster, http: SocketAddr, opened: Option<&str>) -> String {
-    let coordinator = cluster.address(Target::Coordinator);
-    render(args, &own_name(), &coordinator, http, opened)
+pub(crate) fn text(args: &UpArgs, client: &ClientConfig, http: SocketAddr, opened: Option<&str>) -> String {
+    let coordinator = client.coordinators.first().map_or("", String::as_str);
+    render(args, &own_name(), coordinator, http, opened)
 }
 
 fn render(args: &UpArgs, own: &str, coordinator: &str, http: SocketAddr, opened: Option<&str>) -> String {

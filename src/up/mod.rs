@@ -14,7 +14,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use cluster::{Cluster, ClusterConfig, Error, Log, Ports};
+use cluster::{Cluster, ClusterConfig, Error, Keeper, Log, Ports};
 
 use crate::cli::UpArgs;
 use crate::exit::Exit;
@@ -74,7 +74,7 @@ fn up(args: &UpArgs) -> Result<(), Failure> {
         report_cleared(dir, fresh::clear(dir)?);
     }
     let memory = Memory::recall(dir, args.nodes, args.store, args.empty)?;
-    let mut cluster = match Cluster::start(config(args, &interrupt)) {
+    let cluster = match Cluster::start(config(args, &interrupt)) {
         Ok(cluster) => cluster,
         Err(Error::Interrupted) => {
             print_line("Stopped before everything was up. No money moved.");
@@ -82,17 +82,23 @@ fn up(args: &UpArgs) -> Result<(), Failure> {
         }
         Err(error) => return Err(not_started(&error, args)),
     };
+    let keeper = Keeper::new(cluster);
     let opened = if memory.must_open(dir) {
-        Some(opening::open(&cluster, &memory, dir)?)
+        Some(opening::open(&keeper, &memory, dir)?)
     } else {
         None
     };
-    let server = serve(http, &cluster)?;
-    print_line(&banner::text(args, &cluster, server.address(), opened.as_deref()));
-    let ended = supervise::until_told_to_stop(&mut cluster, &interrupt);
+    let server = serve(http, &keeper)?;
+    print_line(&banner::text(
+        args,
+        &keeper.client_config(),
+        server.address(),
+        opened.as_deref(),
+    ));
+    let ended = supervise::until_told_to_stop(&keeper, &interrupt);
     // Before the cluster, so that nobody is told half of what happens.
     server.stop();
-    stop(&mut cluster, &ended, dir);
+    stop(&keeper, &ended, dir);
     ended
 }
 
@@ -111,8 +117,8 @@ fn bind(port: u16) -> Result<Bound, Failure> {
 }
 
 /// Begins to serve the control panel and the API.
-fn serve(http: Bound, cluster: &Cluster) -> Result<Server, Failure> {
-    let site = Site::of(cluster.client_config());
+fn serve(http: Bound, keeper: &Keeper) -> Result<Server, Failure> {
+    let site = Site::of(keeper.client_config());
     http.serve(site).map_err(|error| {
         Failure::start(format!(
             "cannot serve the control panel: {error}. Everything was stopped again."
@@ -184,11 +190,11 @@ fn exit_of(exit: &cluster::Exit) -> Exit {
     }
 }
 
-fn stop(cluster: &mut Cluster, ended: &Result<(), Failure>, dir: &Path) {
+fn stop(keeper: &Keeper, ended: &Result<(), Failure>, dir: &Path) {
     if ended.is_ok() {
         print_line("Stopping: the coordinator first, then the nodes.");
     }
-    let hard = cluster.stop_all();
+    let hard = keeper.close();
     for exit in &hard {
         explain(&format!("{} {} while it was stopping.", exit.name, exit.how()));
     }

@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use client::{Amount, Order, Outcome, Place};
-use cluster::Cluster;
+use client::{Amount, Client, Order, Outcome, Place};
+use cluster::Keeper;
 
 use super::Failure;
 use super::memory::Memory;
@@ -19,11 +19,11 @@ const OPENING: &str = "1000";
 ///
 /// # Errors
 /// If a deposit does not commit. The next start goes on where this one stopped.
-pub(crate) fn open(cluster: &Cluster, memory: &Memory, dir: &Path) -> Result<String, Failure> {
-    let mut client = cluster.client();
+pub(crate) fn open(keeper: &Keeper, memory: &Memory, dir: &Path) -> Result<String, Failure> {
+    let mut client = Client::new(keeper.client_config()).expect("it names a coordinator and a timeout");
     let amount: Amount = OPENING.parse().expect("a good amount");
     let mut opened = Vec::new();
-    for (number, node) in (1_u16..).zip(cluster.nodes()) {
+    for (number, node) in (1_u16..).zip(keeper.config().node_ids()) {
         let place = Place {
             node,
             account: account(number).parse().expect("letters are an account id"),
