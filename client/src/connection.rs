@@ -1,4 +1,4 @@
-//! One blocking connection to a coordinator: hellos, frames, deadlines.
+//! One blocking connection to a process: hellos, frames, deadlines.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use protocol::codec;
 use protocol::frame::{self, BODY_LEN_MAX, Growing};
 use protocol::hello::{Control, Hello, Refused, Role};
-use protocol::message::{Ask, Reply};
+use protocol::message::Ask;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 const BUFFER_LEN: usize = 64 * 1024;
 
@@ -21,49 +23,66 @@ pub(crate) enum Fault {
     Lost(String),
 }
 
-/// An open connection whose far side is a coordinator of our cluster.
+/// An open connection whose far side is a process of our cluster.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
     hello: Hello,
+    theirs: Hello,
     /// What was received and not yet used is `input[used..filled]`.
     input: Vec<u8>,
     used: usize,
     filled: usize,
-    /// Where in the input the replies of the last frame are that were not handed out yet.
-    replies: Range<usize>,
+    /// Where in the input the messages of the last frame are that were not handed out yet.
+    messages: Range<usize>,
     output: Vec<u8>,
-    /// The last frame of the output, while more calls may join it.
+    /// The last frame of the output, while more messages may join it.
     open: Option<Growing>,
 }
 
 impl Connection {
-    /// Connects to `address` (`host:port`), says `hello` and checks the other side's.
-    pub(crate) fn open(address: &str, hello: &Hello, until: Instant) -> Result<Connection, Fault> {
+    /// Connects to `address` (`host:port`), says `hello` and checks the other side's, whose role must be one of `accepts`.
+    pub(crate) fn open(
+        address: &str,
+        hello: &Hello,
+        accepts: &[Role],
+        until: Instant,
+    ) -> Result<Connection, Fault> {
         let stream = dial(address, until)?;
         stream.set_nodelay(true).map_err(lost)?;
         let mut connection = Connection {
             stream,
             hello: hello.clone(),
+            theirs: hello.clone(), // Until it has said hello, below.
             input: vec![0; BUFFER_LEN],
             used: 0,
             filled: 0,
-            replies: 0..0,
+            messages: 0..0,
             output: Vec::new(),
             open: None,
         };
         frame::write(&Control::Hello(hello.clone()).encode(), &mut connection.output);
         connection.flush(until)?;
-        connection.expect_coordinator(until)?;
+        connection.theirs = connection.expect_hello(accepts, until)?;
         Ok(connection)
     }
 
-    /// Queues a call, in the same frame as those queued before it. [`Connection::flush`] sends what is queued.
+    /// Who is at the far side.
+    pub(crate) fn theirs(&self) -> &Hello {
+        &self.theirs
+    }
+
+    /// Queues a call, in the same frame as what was queued before it. [`Connection::flush`] sends what is queued.
     pub(crate) fn queue(&mut self, id: u64, ask: &Ask) {
+        // The bytes of a `Call`, whose ask need not be ours.
+        self.queue_message(&(id, ask));
+    }
+
+    /// Queues a message, in the same frame as what was queued before it.
+    pub(crate) fn queue_message<T: Serialize>(&mut self, message: &T) {
         let open = *self.open.get_or_insert_with(|| Growing::begin(&mut self.output));
         let start = self.output.len();
-        // The bytes of a `Call`, whose ask need not be ours.
-        codec::encode_into(&(id, ask), &mut self.output);
+        codec::encode_into(message, &mut self.output);
         if open.body_len(&self.output) > BODY_LEN_MAX {
             let too_much = self.output.split_off(start);
             open.seal(&mut self.output);
@@ -96,33 +115,33 @@ impl Connection {
         }
     }
 
-    /// The next reply.
-    pub(crate) fn receive(&mut self, until: Instant) -> Result<Reply, Fault> {
+    /// The next message.
+    pub(crate) fn receive<T: Serialize + DeserializeOwned>(&mut self, until: Instant) -> Result<T, Fault> {
         loop {
-            if let Some(reply) = self.received()? {
-                return Ok(reply);
+            if let Some(message) = self.received()? {
+                return Ok(message);
             }
             self.fill(until)?;
         }
     }
 
-    /// The next reply, if it is here already.
-    pub(crate) fn received(&mut self) -> Result<Option<Reply>, Fault> {
-        while self.replies.is_empty() {
+    /// The next message, if it is here already.
+    pub(crate) fn received<T: Serialize + DeserializeOwned>(&mut self) -> Result<Option<T>, Fault> {
+        while self.messages.is_empty() {
             let Some(body) = self.next_frame()? else {
                 return Ok(None);
             };
             if Control::is_control(&self.input[body.clone()]) {
                 self.mind(body)?;
             } else {
-                self.replies = body;
+                self.messages = body;
             }
         }
-        let mut rest = &self.input[self.replies.clone()];
-        let reply = codec::decode_next(&mut rest);
-        self.replies.start = self.replies.end - rest.len();
-        match reply {
-            Ok(reply) => Ok(Some(reply)),
+        let mut rest = &self.input[self.messages.clone()];
+        let message = codec::decode_next(&mut rest);
+        self.messages.start = self.messages.end - rest.len();
+        match message {
+            Ok(message) => Ok(Some(message)),
             Err(bad) => Err(Fault::Lost(format!("bad reply: {bad}"))),
         }
     }
@@ -149,7 +168,7 @@ impl Connection {
         }
     }
 
-    fn expect_coordinator(&mut self, until: Instant) -> Result<(), Fault> {
+    fn expect_hello(&mut self, accepts: &[Role], until: Instant) -> Result<Hello, Fault> {
         let body = self.frame(until)?;
         let (body, ours) = (&self.input[body], &self.hello);
         if !Control::is_control(body) {
@@ -161,21 +180,23 @@ impl Connection {
             Ok(Control::Ping) => return Err(Fault::Lost("it does not say hello".to_owned())),
             Err(bad) => return Err(Fault::Lost(bad.to_string())),
         };
-        let checked = ours.check(&theirs, &[Role::Coordinator]);
-        checked.map(|_version| ()).map_err(|refused| {
+        match ours.check(&theirs, accepts) {
+            Ok(_version) => Ok(theirs),
             // Our own words for what people at a prompt meet most.
-            Fault::Lost(if theirs.cluster != ours.cluster {
+            Err(refused) => Err(Fault::Lost(if theirs.cluster != ours.cluster {
                 let (theirs_is, ours_is) = (&theirs.cluster, &ours.cluster);
-                format!("{theirs} belongs to cluster {theirs_is}, not to {ours_is}: check the address and --cluster")
+                format!(
+                    "{theirs} belongs to cluster {theirs_is}, not to {ours_is}: check the address and --cluster"
+                )
             } else if theirs.role == Role::Node {
                 format!("that is {theirs}: clients talk to the coordinator")
             } else {
                 refused.to_string()
-            })
-        })
+            })),
+        }
     }
 
-    /// Heeds a control frame among the replies.
+    /// Heeds a control frame among the messages.
     fn mind(&self, body: Range<usize>) -> Result<(), Fault> {
         match Control::decode(&self.input[body], &self.hello) {
             Ok(Control::Ping) => Ok(()),

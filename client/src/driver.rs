@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use protocol::hello::Hello;
-use protocol::message::Ask;
+use protocol::hello::{Hello, Role};
+use protocol::message::{Ask, Reply};
 use protocol::request::{Effect, End, Failure, Input, Request, Resend, Timer};
 
 use crate::config::ClientConfig;
@@ -81,7 +81,12 @@ impl Driver {
             return Input::Connected { attempt };
         }
         self.open = None;
-        match Connection::open(&self.addresses[coordinator], &self.hello, clock.next()) {
+        match Connection::open(
+            &self.addresses[coordinator],
+            &self.hello,
+            &[Role::Coordinator],
+            clock.next(),
+        ) {
             Ok(connection) => {
                 self.open = Some((coordinator, connection));
                 Input::Connected { attempt }
@@ -116,7 +121,7 @@ impl Driver {
         let until = clock.next();
         if let (Some((_, connection)), Some((attempt, call))) = (&mut self.open, waiting) {
             loop {
-                match connection.receive(until) {
+                match connection.receive::<Reply>(until) {
                     Ok(reply) if reply.id == call => {
                         return Input::Answered {
                             attempt,

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use protocol::hello::Hello;
+use protocol::hello::{Hello, Role};
 use protocol::id::RequestId;
 use protocol::message::{Answer, Ask, Reply};
 
@@ -49,7 +49,7 @@ impl Pipeline {
         let hello = Hello::client(config.cluster.clone());
         let mut failures = Vec::new();
         for address in &config.coordinators {
-            match Connection::open(address, &hello, until) {
+            match Connection::open(address, &hello, &[Role::Coordinator], until) {
                 Ok(connection) => {
                     return Ok(Pipeline {
                         connection,

@@ -74,6 +74,8 @@ pub enum Role {
     Coordinator,
     /// Keeps accounts.
     Node,
+    /// Looks on; see [`watch`](crate::message::watch).
+    Watcher,
 }
 
 impl fmt::Display for Role {
@@ -82,6 +84,7 @@ impl fmt::Display for Role {
             Role::Client => "client",
             Role::Coordinator => "coordinator",
             Role::Node => "node",
+            Role::Watcher => "watcher",
         })
     }
 }
@@ -95,7 +98,7 @@ pub struct Hello {
     pub cluster: ClusterName,
     /// What it is.
     pub role: Role,
-    /// Its store, 0 for clients.
+    /// Its store, 0 for clients and watchers.
     pub store: StoreId,
     /// Its name, if it is a node.
     pub name: Option<NodeId>,
@@ -123,6 +126,14 @@ impl Hello {
             store: StoreId(0),
             name: None,
             expects: None,
+        }
+    }
+
+    /// Somebody who looks on in `cluster`.
+    pub fn watcher(cluster: ClusterName) -> Hello {
+        Hello {
+            role: Role::Watcher,
+            ..Hello::client(cluster)
         }
     }
 
@@ -211,6 +222,7 @@ impl fmt::Display for Hello {
             (Role::Node, None) => f.write_str("a node without a name"),
             (Role::Coordinator, _) => write!(f, "coordinator {}", self.store),
             (Role::Client, _) => f.write_str("a client"),
+            (Role::Watcher, _) => f.write_str("a watcher"),
         }
     }
 }
@@ -356,6 +368,10 @@ mod tests {
         assert_eq!(
             Control::Hello(Hello::client(local())).encode(),
             b"\xff2PNC\x00\x01\x00\x01\x00\x05local\x00\x00\x00\x00"
+        );
+        assert_eq!(
+            Control::Hello(Hello::watcher(local())).encode(),
+            b"\xff2PNC\x00\x01\x00\x01\x00\x05local\x03\x00\x00\x00"
         );
         assert_eq!(
             Control::Refused(Refused("no".to_owned())).encode(),

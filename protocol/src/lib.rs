@@ -91,6 +91,7 @@ pub mod effects;
 pub mod fold;
 pub mod frame;
 pub mod hello;
+pub mod histogram;
 pub mod id;
 pub mod ledger;
 pub mod leg;

@@ -101,6 +101,30 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// The reason without what it is about, for counters: `lock_contention`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Reason::InsufficientFunds(_) => "insufficient_funds",
+            Reason::LockContention(_) => "lock_contention",
+            Reason::UnknownAccount(_) => "unknown_account",
+            Reason::CreditOverflow(_) => "credit_overflow",
+            Reason::UnknownNode(_) => "unknown_node",
+            Reason::Unreachable(_) => "cannot_reach",
+            Reason::VoteTimeout(_) => "no_vote_in_time",
+            Reason::Quarantined(_) => "quarantined",
+            Reason::DiskFull(_) => "disk_full",
+            Reason::CoordinatorDiskFull => "coordinator_disk_full",
+            Reason::AuditInProgress => "audit_in_progress",
+            Reason::Stale => "stale_prepare",
+            Reason::CoordinatorRestarted => "coordinator_restarted",
+            Reason::PresumedAbort => "presumed_abort",
+            Reason::Duplicate => "duplicate_attempt",
+            Reason::OperatorDecision => "operator_decision",
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -295,6 +319,7 @@ mod tests {
             Reason::Duplicate,
             Reason::OperatorDecision,
         ] {
+            assert!(reason.to_string().starts_with(reason.word()));
             assert_eq!(reason.to_string().parse(), Ok(reason));
         }
         assert!("lock_contention_on_".parse::<Reason>().is_err());

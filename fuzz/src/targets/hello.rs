@@ -153,7 +153,7 @@ fn hello(choices: &mut Choices<'_>) -> Hello {
         name.parse().ok()
     };
     let cluster: ClusterName = choices.pick(&["local", "test"]).parse().expect("good names");
-    let role = *choices.pick(&[Role::Client, Role::Coordinator, Role::Node]);
+    let role = *choices.pick(&[Role::Client, Role::Coordinator, Role::Node, Role::Watcher]);
     let versions = *choices.pick(&[
         VERSIONS,
         VERSIONS,

@@ -4,6 +4,7 @@
 mod client;
 mod node;
 mod report;
+pub mod watch;
 
 pub use client::{Answer, Ask, BalanceAnswer, Call, Outcome, Page, Reference, Reply, Target};
 pub use node::{
