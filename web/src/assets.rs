@@ -39,11 +39,47 @@ macro_rules! asset {
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+const IMAGE: &str = "image/svg+xml";
 
 const ASSETS: &[Asset] = &[
     asset!("/", "index.html", HTML),
-    asset!("/style.css", "style.css", CSS),
+    asset!("/coins.svg", "coins.svg", IMAGE),
+    asset!("/base.css", "base.css", CSS),
+    asset!("/diagram.css", "diagram.css", CSS),
+    asset!("/shell.css", "shell.css", CSS),
+    asset!("/views.css", "views.css", CSS),
+    asset!("/accounts.js", "accounts.js", SCRIPT),
+    asset!("/api.js", "api.js", SCRIPT),
     asset!("/app.js", "app.js", SCRIPT),
+    asset!("/appearance.js", "appearance.js", SCRIPT),
+    asset!("/break.js", "break.js", SCRIPT),
+    asset!("/chart.js", "chart.js", SCRIPT),
+    asset!("/charts.js", "charts.js", SCRIPT),
+    asset!("/dom.js", "dom.js", SCRIPT),
+    asset!("/draw.js", "draw.js", SCRIPT),
+    asset!("/emitter.js", "emitter.js", SCRIPT),
+    asset!("/export.js", "export.js", SCRIPT),
+    asset!("/format.js", "format.js", SCRIPT),
+    asset!("/glyphs.js", "glyphs.js", SCRIPT),
+    asset!("/layout.js", "layout.js", SCRIPT),
+    asset!("/list.js", "list.js", SCRIPT),
+    asset!("/live.js", "live.js", SCRIPT),
+    asset!("/logs.js", "logs.js", SCRIPT),
+    asset!("/main.js", "main.js", SCRIPT),
+    asset!("/memory.js", "memory.js", SCRIPT),
+    asset!("/operate.js", "operate.js", SCRIPT),
+    asset!("/processes.js", "processes.js", SCRIPT),
+    asset!("/quick.js", "quick.js", SCRIPT),
+    asset!("/receipt.js", "receipt.js", SCRIPT),
+    asset!("/ring.js", "ring.js", SCRIPT),
+    asset!("/stage.js", "stage.js", SCRIPT),
+    asset!("/state.js", "state.js", SCRIPT),
+    asset!("/stream.js", "stream.js", SCRIPT),
+    asset!("/theme.js", "theme.js", SCRIPT),
+    asset!("/tour.js", "tour.js", SCRIPT),
+    asset!("/transaction.js", "transaction.js", SCRIPT),
+    asset!("/verdict.js", "verdict.js", SCRIPT),
+    asset!("/words.js", "words.js", SCRIPT),
 ];
 
 /// A path for each of them.

@@ -1,0 +1,113 @@
+// What the page remembers, and how much of it: transactions, numbers, processes, logs. Everything here has a limit.
+
+import { Emitter } from "./emitter.js";
+import { Ring } from "./ring.js";
+import { Transaction } from "./transaction.js";
+
+const TRANSACTIONS_MAX = 150;
+const NUMBERS_MAX = 600; // Ten minutes, one a second.
+const LOGS_MAX = 3000;
+
+export class Memory extends Emitter {
+  /** By id, oldest first. */
+  transactions = new Map();
+  numbers = new Ring(NUMBERS_MAX);
+  logs = new Ring(LOGS_MAX);
+  /** What is known of each process, by name. */
+  processes = new Map();
+  sampling = { every: 1, dropped: 0, note: "" };
+  audit = null;
+  step = { on: false, holding: [] };
+  /** The id that somebody looks at: it is never pushed out. */
+  pinned = null;
+  #logSeen = 0;
+
+  /** Remembers all that `stream` tells. */
+  follow(stream) {
+    stream.on("sight", (event) => this.sight(event));
+    stream.on("sampling", (sampling) => this.#set("sampling", sampling));
+    stream.on("audit", (audit) => this.#set("audit", audit));
+    stream.on("step", (step) => this.#set("step", step));
+    stream.on("numbers", (numbers) => {
+      this.numbers.push(numbers);
+      this.emit("numbers", numbers);
+    });
+    stream.on("process", (process) => this.#process(process));
+    stream.on("log", (line) => this.log(line));
+  }
+
+  /** Takes in a line of a process's log. */
+  log(line) {
+    if (line.n !== undefined && line.n <= this.#logSeen) return; // Told again after a reconnect.
+    this.#logSeen = line.n ?? this.#logSeen;
+    this.logs.push(line);
+    this.emit("log", line);
+  }
+
+  /** Takes in one event of one transaction. */
+  sight(event) {
+    if (!event.txn) return;
+    const transaction = this.transaction(event.txn);
+    if (transaction.add(event)) this.emit("transaction", transaction);
+  }
+
+  /** The transaction with this id; a new one if it was never heard of. */
+  transaction(id) {
+    let transaction = this.transactions.get(id);
+    if (!transaction) {
+      transaction = new Transaction(id);
+      this.transactions.set(id, transaction);
+      this.#forget();
+      this.emit("new", transaction);
+    }
+    return transaction;
+  }
+
+  /** Drops everything: the cluster is another one now. */
+  forgetAll() {
+    this.transactions.clear();
+    this.numbers.clear();
+    this.logs.clear();
+    this.#logSeen = 0;
+    this.emit("forgotten");
+  }
+
+  #forget() {
+    for (const id of this.transactions.keys()) {
+      if (this.transactions.size <= TRANSACTIONS_MAX) return;
+      if (id !== this.pinned) this.transactions.delete(id);
+    }
+  }
+
+  #set(name, value) {
+    this[name] = value;
+    this.emit(name, value);
+  }
+
+  // A death matters to the transactions that were open then, so it becomes an event of theirs.
+  #process(process) {
+    const before = this.processes.get(process.name);
+    this.processes.set(process.name, process);
+    const what = before && change(before, process);
+    if (what) {
+      const at_us = process.at_us ?? Date.now() * 1000;
+      for (const transaction of this.transactions.values()) {
+        if (transaction.summary().finished || !transaction.involves(process.name)) continue;
+        transaction.add({ at_us, process: process.name, txn: transaction.id, what, kind: what, line: process.why ?? what });
+        this.emit("transaction", transaction);
+      }
+    }
+    this.emit("process", process);
+  }
+}
+
+const ALIVE = new Set(["running", "frozen"]);
+
+function change(before, now) {
+  if (ALIVE.has(before.state) && !ALIVE.has(now.state)) return "died";
+  if (ALIVE.has(before.state) && now.state === "running" && before.pid !== now.pid) return "restarted";
+  if (!ALIVE.has(before.state) && now.state === "running") return "started";
+  if (before.state !== "frozen" && now.state === "frozen") return "froze";
+  if (before.state === "frozen" && now.state === "running") return "thawed";
+  return null;
+}
