@@ -1,7 +1,7 @@
 // Where the panel starts: it follows the server, keeps the header true, and opens the view that the address names.
 
 import { app } from "./app.js";
-import { h, icon, replace } from "./dom.js";
+import { icon, replace } from "./dom.js";
 import { span } from "./format.js";
 import { startTheme } from "./appearance.js";
 import { offerTour, openTour } from "./tour.js";
@@ -15,6 +15,8 @@ import { charts } from "./charts.js";
 
 // What `#/NAME` opens. `#/tx/ID` is the live view of one transaction.
 const VIEWS = { live, tx: live, operate, break: breakIt, processes, state, logs, charts };
+
+const DOUBT_MS = 500;
 
 const byId = (id) => document.getElementById(id);
 let close = () => {};
@@ -65,8 +67,9 @@ function header() {
 
   app.memory.on("numbers", ({ in_doubt, oldest_in_doubt_ms }) => {
     const doubt = byId("doubt");
-    doubt.hidden = !in_doubt;
-    if (in_doubt) doubt.textContent = `${in_doubt} in doubt, oldest ${span((oldest_in_doubt_ms ?? 0) * 1000)}`;
+    // Every transaction is in doubt for a moment: only what lasts is news.
+    doubt.hidden = !in_doubt || !(oldest_in_doubt_ms > DOUBT_MS);
+    if (!doubt.hidden) doubt.textContent = `${in_doubt} in doubt, oldest ${span(oldest_in_doubt_ms * 1000)}`;
   });
 
   const link = (now) => {
@@ -83,4 +86,3 @@ app.start();
 addEventListener("hashchange", route);
 route();
 offerTour(app);
-byId("notices").append(h("span", { class: "visually-hidden" }));

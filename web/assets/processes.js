@@ -68,8 +68,8 @@ export const processes = {
 
 class Row {
   #state = h("td");
-  #pid = h("td", { class: "num mono" });
-  #port = h("td", { class: "num mono" });
+  #pid = h("td", { class: "num mono", data: { label: "pid" } });
+  #port = h("td", { class: "num mono", data: { label: "port" } });
   #buttons;
   #drawn = "";
 
