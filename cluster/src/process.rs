@@ -100,6 +100,11 @@ impl Process {
         Ok(())
     }
 
+    /// Its usual arguments as one would type them.
+    pub(crate) fn command_line(&self) -> String {
+        self.args.join(" ")
+    }
+
     /// Its process id while it runs.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.running.as_ref().map(|running| running.child.id())

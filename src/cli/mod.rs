@@ -26,7 +26,7 @@ pub(crate) use pay::{DepositArgs, RequestArgs, SubmitArgs, TransferArgs};
 pub(crate) use read::{AccountsArgs, AuditArgs, BalanceArgs, StatusArgs};
 pub(crate) use serve::{CoordinatorArgs, NodeArgs, ServerArgs};
 pub(crate) use tx::{AdoptArgs, ListArgs, ResolveArgs, ShowArgs, TxCommand};
-pub(crate) use up::UpArgs;
+pub(crate) use up::{UP_NODES_MAX, UpArgs};
 pub(crate) use verify::VerifyArgs;
 
 /// Moves money between accounts on different nodes: both sides happen, or neither does.

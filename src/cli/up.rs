@@ -11,6 +11,9 @@ use protocol::locking::Locking;
 use super::connect::log_level;
 use super::serve::{locking, store_kind};
 
+/// Most nodes of a cluster on this machine.
+pub(crate) const UP_NODES_MAX: u16 = 64;
+
 /// Start nodes and a coordinator on this machine; Ctrl-C stops them all cleanly
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
@@ -22,7 +25,7 @@ Examples:
 Everything is kept in the data directory: stop it, start it again, and the balances are the same.")]
 pub(crate) struct UpArgs {
     /// How many nodes: N1, N2, …
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=i64::from(UP_NODES_MAX)))]
     pub(crate) nodes: u16,
 
     /// Durability backend; fixed at the first start

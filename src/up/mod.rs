@@ -7,12 +7,14 @@ pub(crate) mod invocation;
 pub(crate) mod lines;
 mod memory;
 mod opening;
+mod panel;
 mod supervise;
 
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use cluster::{Cluster, ClusterConfig, Error, Keeper, Log, Ports};
 
@@ -22,6 +24,8 @@ use crate::output::{explain, print_line};
 
 use interrupt::Interrupt;
 use memory::Memory;
+use panel::Panel;
+use web::control::{Control, LogBook};
 use web::{Bound, Server, Site};
 
 /// Why `up` ends other than by being told to.
@@ -73,8 +77,9 @@ fn up(args: &UpArgs) -> Result<(), Failure> {
     if args.fresh {
         report_cleared(dir, fresh::clear(dir)?);
     }
+    let logs = Arc::new(LogBook::default());
     let memory = Memory::recall(dir, args.nodes, args.store, args.empty)?;
-    let cluster = match Cluster::start(config(args, &interrupt)) {
+    let cluster = match Cluster::start(config(args, &interrupt, &logs)) {
         Ok(cluster) => cluster,
         Err(Error::Interrupted) => {
             print_line("Stopped before everything was up. No money moved.");
@@ -84,11 +89,12 @@ fn up(args: &UpArgs) -> Result<(), Failure> {
     };
     let keeper = Keeper::new(cluster);
     let opened = if memory.must_open(dir) {
-        Some(opening::open(&keeper, &memory, dir)?)
+        Some(opening::open(&keeper, &memory, dir)?.join(", "))
     } else {
         None
     };
-    let server = serve(http, &keeper)?;
+    let panel = Panel::new(args, &interrupt, &logs);
+    let server = serve(http, Control::new(keeper.clone(), logs, panel))?;
     print_line(&banner::text(
         args,
         &keeper.client_config(),
@@ -117,8 +123,12 @@ fn bind(port: u16) -> Result<Bound, Failure> {
 }
 
 /// Begins to serve the control panel and the API.
-fn serve(http: Bound, keeper: &Keeper) -> Result<Server, Failure> {
-    let site = Site::of(keeper.client_config());
+fn serve(http: Bound, control: Control) -> Result<Server, Failure> {
+    let client = control.keeper().client_config();
+    let site = Site {
+        control: Some(Arc::new(control)),
+        ..Site::of(client)
+    };
     http.serve(site).map_err(|error| {
         Failure::start(format!(
             "cannot serve the control panel: {error}. Everything was stopped again."
@@ -126,7 +136,7 @@ fn serve(http: Bound, keeper: &Keeper) -> Result<Server, Failure> {
     })
 }
 
-fn config(args: &UpArgs, interrupt: &Interrupt) -> ClusterConfig {
+fn config(args: &UpArgs, interrupt: &Interrupt, logs: &Arc<LogBook>) -> ClusterConfig {
     let binary = std::env::current_exe().unwrap_or_else(|_| invocation::own_name().into());
     ClusterConfig {
         nodes: args.nodes,
@@ -137,7 +147,7 @@ fn config(args: &UpArgs, interrupt: &Interrupt) -> ClusterConfig {
             coordinator: args.coord_port,
             nodes_from: args.base_port,
         },
-        log: Log::To(lines::printer(args.nodes)),
+        log: Log::To(logs.take(lines::printer(args.nodes))),
         log_level: args.log_level.to_string().to_lowercase(),
         interrupt: interrupt.flag(),
         ..ClusterConfig::new(binary, &args.data_dir)

@@ -15,11 +15,11 @@ use crate::exit::Exit;
 /// What each account is opened with.
 const OPENING: &str = "1000";
 
-/// Opens N1/A, N2/B, N3/C and so on. Returns a line that names them.
+/// Opens N1/A, N2/B, N3/C and so on. Returns their names.
 ///
 /// # Errors
 /// If a deposit does not commit. The next start goes on where this one stopped.
-pub(crate) fn open(keeper: &Keeper, memory: &Memory, dir: &Path) -> Result<String, Failure> {
+pub(crate) fn open(keeper: &Keeper, memory: &Memory, dir: &Path) -> Result<Vec<String>, Failure> {
     let mut client = Client::new(keeper.client_config()).expect("it names a coordinator and a timeout");
     let amount: Amount = OPENING.parse().expect("a good amount");
     let mut opened = Vec::new();
@@ -49,7 +49,7 @@ pub(crate) fn open(keeper: &Keeper, memory: &Memory, dir: &Path) -> Result<Strin
         });
     }
     memory.note_opened(dir)?;
-    Ok(opened.join(", "))
+    Ok(opened)
 }
 
 /// The account of the n-th node: A to Z, then AA, AB and so on.

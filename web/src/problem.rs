@@ -18,6 +18,16 @@ pub enum Code {
     ForeignOrigin,
     /// What changes something was not sent as `application/json`.
     NotJson,
+    /// The request is not what belongs there.
+    BadRequest,
+    /// It makes no sense in the present state of a process.
+    NotNow,
+    /// Something else has the cluster to itself.
+    Busy,
+    /// Everything would be deleted, and nobody has said that it may.
+    WouldErase,
+    /// A process does not do what it was told.
+    ProcessFailed,
 }
 
 impl Code {
@@ -29,6 +39,11 @@ impl Code {
             Code::ForeignHost => "foreign_host",
             Code::ForeignOrigin => "foreign_origin",
             Code::NotJson => "not_json",
+            Code::BadRequest => "bad_request",
+            Code::NotNow => "not_now",
+            Code::Busy => "busy",
+            Code::WouldErase => "would_erase",
+            Code::ProcessFailed => "process_failed",
         }
     }
 
@@ -39,6 +54,9 @@ impl Code {
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Code::ForeignHost | Code::ForeignOrigin => StatusCode::FORBIDDEN,
             Code::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Code::BadRequest => StatusCode::BAD_REQUEST,
+            Code::NotNow | Code::Busy | Code::WouldErase => StatusCode::CONFLICT,
+            Code::ProcessFailed => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -50,6 +68,11 @@ impl Code {
             Code::ForeignHost => "That is not this server's name",
             Code::ForeignOrigin => "A page from elsewhere may not do that",
             Code::NotJson => "Only JSON is taken",
+            Code::BadRequest => "The request is not as it should be",
+            Code::NotNow => "Not in the present state",
+            Code::Busy => "Something else is under way",
+            Code::WouldErase => "Everything would be deleted",
+            Code::ProcessFailed => "A process does not do what it was told",
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct Site {
     /// Whom it asks.
     pub client: ClientConfig,
     /// The processes themselves, where this program started them.
-    pub control: Option<Arc<dyn Control>>,
+    pub control: Option<Arc<Control>>,
     /// Names besides those of this machine's loopback by which it may be called.
     pub allow_hosts: Vec<String>,
 }
@@ -37,7 +37,7 @@ pub struct AppState(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     client: RwLock<ClientConfig>,
-    control: Option<Arc<dyn Control>>,
+    control: Option<Arc<Control>>,
     allow_hosts: Vec<String>,
     address: SocketAddr,
     stopping: watch::Receiver<bool>,
@@ -66,7 +66,7 @@ impl AppState {
     }
 
     /// The processes themselves, where this program started them.
-    pub fn control(&self) -> Option<&Arc<dyn Control>> {
+    pub fn control(&self) -> Option<&Arc<Control>> {
         self.0.control.as_ref()
     }
 

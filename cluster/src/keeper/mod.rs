@@ -161,6 +161,13 @@ impl Keeper {
         }
     }
 
+    /// With which arguments a process is started; `None` if there is no such process.
+    pub fn command_line(&self, target: Target) -> Option<String> {
+        let house = self.house();
+        let known = house.charges.contains_key(&target);
+        known.then(|| house.cluster.process(target).command_line())
+    }
+
     /// Whether processes that were killed are started again.
     pub fn auto_restart(&self) -> bool {
         self.house().auto_restart
