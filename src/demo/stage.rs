@@ -277,7 +277,11 @@ impl Stage {
         let mut client = self.client_for(Duration::from_secs(1));
         loop {
             let back = match (client.status(), target) {
-                (Ok(status), Target::Coordinator) => status.coordinator.epoch > epoch_before,
+                // It answers before its nodes do, and then nobody can tell yet what is open.
+                (Ok(status), Target::Coordinator) => {
+                    let is_up = |link: &LinkState| matches!(link, LinkState::Up(..));
+                    status.coordinator.epoch > epoch_before && status.nodes.iter().all(is_up)
+                }
                 (Ok(status), Target::Node(node)) => {
                     let is_up = |link: &LinkState| matches!(link, LinkState::Up(up, _) if *up == node);
                     let up = status.nodes.iter().any(is_up);

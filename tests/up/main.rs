@@ -1,6 +1,8 @@
 //! `twopence up` as a person uses it: started, looked at, broken, stopped, started again.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod http;
+mod processes;
 mod running;
 
 use std::fs;
