@@ -503,6 +503,15 @@ impl RequestId {
         RequestId(xxh3_128(alloc::format!("{batch}\n{line}").as_bytes()))
     }
 
+    /// The id of a key that a program chose as it liked, such as an order number. A UUID or 32 hexadecimal digits stand
+    /// for themselves; XXH3 with 128 bits makes an id of anything else, also of shorter digits: `7` and `07` are two keys.
+    pub fn of_key(key: &str) -> RequestId {
+        match key.parse() {
+            Ok(id) if key.len() >= 32 => id,
+            Ok(_) | Err(_) => RequestId(xxh3_128(alloc::format!("key\n{key}").as_bytes())),
+        }
+    }
+
     fn text(self) -> Text<32> {
         let mut text = Text::new();
         text.push_hex_digits(self.0, 32);
@@ -625,6 +634,22 @@ mod tests {
     use alloc::string::ToString;
 
     use super::*;
+
+    #[test]
+    fn keys_that_differ_stand_for_different_requests() {
+        let uuid = "0197c3a0-8a5e-7e0f-a1b2-c3d4e5f60718";
+        let plain = uuid.replace('-', "");
+        assert_eq!(RequestId::of_key(uuid), uuid.parse().unwrap());
+        assert_eq!(RequestId::of_key(&plain), uuid.parse().unwrap());
+        let keys = ["7", "07", "a", "A", "order 7", "order 7 ", &plain[1..]];
+        let ids: alloc::collections::BTreeSet<_> = keys.iter().map(|key| RequestId::of_key(key)).collect();
+        assert_eq!(ids.len(), keys.len());
+        // Programs send a key again after they were updated.
+        assert_eq!(
+            RequestId::of_key("order 7").to_string(),
+            "c4a6ec05a4c9ace4fe4d0ba6405fb73a"
+        );
+    }
 
     #[test]
     fn names_outside_the_whitelist_are_refused() {

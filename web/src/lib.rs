@@ -20,14 +20,21 @@
 //! |---|---|
 //! | `server.rs` | how does it start, run beside others, and stop |
 //! | `state.rs` | what do all requests share |
-//! | `router.rs` | which path leads where |
+//! | `clients.rs` | how do many requests share few connections to the cluster |
+//! | `router.rs`, `paths.rs` | which path leads where |
 //! | `security.rs` | may a request be answered at all |
+//! | `extract.rs` | what was sent |
+//! | `api/` | what can a program ask |
 //! | `assets.rs` | what is the page made of |
 //! | `problem.rs` | what does an error say |
 //! | `control/` | what can be done to the processes themselves |
 
+mod api;
 mod assets;
+mod clients;
 pub mod control;
+mod extract;
+mod paths;
 mod problem;
 mod router;
 mod security;

@@ -1,28 +1,35 @@
 //! Which path leads where?
 
 use axum::http::{Method, Uri};
-use axum::routing::get;
 use axum::{Router, middleware};
 
+use crate::api;
 use crate::assets;
 use crate::control;
+use crate::paths::Paths;
 use crate::problem::{Code, Problem};
 use crate::security;
 use crate::state::AppState;
 
 /// Everything that is served.
 pub(crate) fn router(state: AppState) -> Router {
-    let mut router = Router::new()
-        .route("/healthz", get(healthz))
-        .merge(assets::routes());
-    if state.control().is_some() {
-        router = router.nest("/v1/control", control::routes());
-    }
-    router
+    paths(state.control().is_some())
+        .into_router()
+        .merge(assets::routes())
         .fallback(nothing_there)
         .method_not_allowed_fallback(not_that_way)
         .layer(middleware::from_fn_with_state(state.clone(), security::guard))
         .with_state(state)
+}
+
+/// What programs can ask, with what can be done to the processes or without.
+pub(crate) fn paths(control: bool) -> Paths {
+    let paths = Paths::default().get("/healthz", healthz).merge(api::paths());
+    if control {
+        paths.nest("/v1/control", control::paths())
+    } else {
+        paths
+    }
 }
 
 /// This server is alive. Says nothing about the cluster.

@@ -1,12 +1,14 @@
 //! What do all requests share?
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use client::ClientConfig;
+use client::{Client, ClientConfig};
 use tokio::sync::watch;
 
+use crate::clients::Clients;
 use crate::control::Control;
+use crate::problem::Problem;
 
 /// What a server is about.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub struct AppState(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    client: RwLock<ClientConfig>,
+    clients: Arc<Clients>,
     control: Option<Arc<Control>>,
     allow_hosts: Vec<String>,
     address: SocketAddr,
@@ -46,7 +48,7 @@ struct Shared {
 impl AppState {
     pub(crate) fn new(site: Site, address: SocketAddr, stopping: watch::Receiver<bool>) -> AppState {
         AppState(Arc::new(Shared {
-            client: RwLock::new(site.client),
+            clients: Arc::new(Clients::new(site.client)),
             control: site.control,
             allow_hosts: site.allow_hosts,
             address,
@@ -56,13 +58,24 @@ impl AppState {
 
     /// Whom to ask.
     pub fn client_config(&self) -> ClientConfig {
-        let config = self.0.client.read().unwrap_or_else(PoisonError::into_inner);
-        config.clone()
+        self.0.clients.config()
     }
 
     /// Asks others from now on: the cluster was replaced by one that listens elsewhere.
     pub fn set_client_config(&self, config: ClientConfig) {
-        *self.0.client.write().unwrap_or_else(PoisonError::into_inner) = config;
+        self.0.clients.set_config(config);
+    }
+
+    /// Lets `call` use a client, on a thread where it may block. It comes to its end also if nobody waits for it any more.
+    ///
+    /// # Errors
+    /// If too many calls are under way: nothing was asked.
+    pub async fn call<T, F>(&self, call: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Client) -> T + Send + 'static,
+    {
+        self.0.clients.call(call).await
     }
 
     /// The processes themselves, where this program started them.

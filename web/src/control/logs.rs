@@ -5,16 +5,15 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use axum::Json;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use cluster::TakeLine;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use super::{Asked, Here};
-use crate::state::AppState;
+use crate::paths::Paths;
 
 /// Most lines that are kept, and most bytes in them.
 const LINES_MAX: usize = 20_000;
@@ -153,10 +152,10 @@ impl LogBook {
 }
 
 /// The paths.
-pub(super) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/logs", get(logs))
-        .route("/logs/download", get(download))
+pub(super) fn paths() -> Paths {
+    Paths::default()
+        .get("/logs", logs)
+        .get("/logs/download", download)
 }
 
 #[derive(Debug, Deserialize)]

@@ -12,13 +12,13 @@ mod program;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use cluster::{Keeper, OrderError};
 use serde::de::DeserializeOwned;
 
+use crate::paths::Paths;
 use crate::problem::{Code, Problem};
 use crate::state::AppState;
 
@@ -85,8 +85,8 @@ impl Drop for Begun<'_> {
 }
 
 /// What is served under `/v1/control`.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().merge(processes::routes()).merge(logs::routes())
+pub(crate) fn paths() -> Paths {
+    Paths::default().merge(processes::paths()).merge(logs::paths())
 }
 
 /// The control that a request is about.

@@ -1,23 +1,24 @@
 //! Which processes are there, and what can be done to each of them?
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use client::Target;
 use cluster::{Keeper, OrderError, Ports, ProcessView};
 use serde::{Deserialize, Serialize};
 
 use super::{Here, Named, Shape, bad, blocking, body};
+use crate::paths::Paths;
 use crate::problem::{Code, Problem};
 use crate::state::AppState;
 
 /// The paths.
-pub(super) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/cluster", get(cluster).post(renew))
-        .route("/processes/{name}/{action}", post(act))
-        .route("/auto_restart", post(auto_restart))
+pub(super) fn paths() -> Paths {
+    Paths::default()
+        .get("/cluster", cluster)
+        .post("/cluster", renew)
+        .post("/processes/{name}/{action}", act)
+        .post("/auto_restart", auto_restart)
 }
 
 /// A process as the panel sees it.

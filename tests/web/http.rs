@@ -1,0 +1,118 @@
+//! A small HTTP client that says exactly what it is told to, a foreign `Host` too.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// The machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) text: String,
+}
+
+impl Response {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Checks that it is an error of this code and status that says everything an error has to say.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{self:?}");
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["type"], format!("urn:twopence:problem:{code}"));
+        for member in ["title", "detail", "money_moved"] {
+            let text = problem[member].as_str().unwrap();
+            assert!(!text.is_empty(), "{member}: {self:?}");
+        }
+        problem
+    }
+
+    /// Checks that it went well.
+    #[track_caller]
+    pub(crate) fn is_ok(&self) -> Value {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.json()
+    }
+}
+
+/// A server as its users see it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Http(pub(crate) SocketAddr);
+
+impl Http {
+    pub(crate) fn get(self, path: &str) -> Response {
+        self.send("GET", path, &[], "")
+    }
+
+    pub(crate) fn post(self, path: &str, json: &str) -> Response {
+        self.send("POST", path, &[("Content-Type", "application/json")], json)
+    }
+
+    pub(crate) fn post_with_key(self, path: &str, key: &str, json: &str) -> Response {
+        let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key)];
+        self.send("POST", path, &headers, json)
+    }
+
+    /// Sends one request on a connection of its own. A `Host` among the headers takes the place of the right one.
+    pub(crate) fn send(self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+        let mut stream = self.open(method, path, headers, body);
+        let (status, headers) = head(&mut stream);
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        Response {
+            status,
+            headers,
+            text,
+        }
+    }
+
+    fn open(self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> BufReader<TcpStream> {
+        let mut stream = TcpStream::connect(self.0).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        if !headers.iter().any(|(name, _)| *name == "Host") {
+            text += &format!("Host: {}\r\n", self.0);
+        }
+        for (name, value) in headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        // A server that refuses it need not have read all of it.
+        let _ = stream.write_all(text.as_bytes());
+        BufReader::new(stream)
+    }
+}
+
+/// Reads the status line and the headers.
+fn head(stream: &mut BufReader<TcpStream>) -> (u16, Vec<(String, String)>) {
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    let status = line.split(' ').nth(1).unwrap().parse().unwrap();
+    let mut headers = Vec::new();
+    loop {
+        line.clear();
+        stream.read_line(&mut line).unwrap();
+        let Some((name, value)) = line.split_once(':') else {
+            return (status, headers);
+        };
+        headers.push((name.to_lowercase(), value.trim().to_owned()));
+    }
+}
