@@ -4,6 +4,7 @@
 //! construction, also when it arrives through serde.
 
 use alloc::string::String;
+use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
@@ -139,8 +140,9 @@ serde_as_text!(NodeId);
 pub const ACCOUNT_ID_LEN_MAX: usize = 64;
 
 /// An account's name within its node: `[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}`, or the one account `@world` that balances
-/// deposits. Users can never name `@world`: [`AccountId::from_str`] refuses it, only records and messages carry it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// deposits. Users can never name `@world`: [`AccountId::from_str`] refuses it, only records and messages carry it. It
+/// sorts before all others, which sort by their bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct AccountId(CompactString);
 
 const WORLD: &str = "@world";
@@ -159,6 +161,20 @@ impl AccountId {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Ord for AccountId {
+    /// By bytes alone `@` would stand between digits and letters.
+    fn cmp(&self, other: &AccountId) -> Ordering {
+        let users = (!self.is_world()).cmp(&!other.is_world());
+        users.then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for AccountId {
+    fn partial_cmp(&self, other: &AccountId) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -405,6 +405,15 @@ mod tests {
     }
 
     #[test]
+    fn any_account_can_be_deposited_in() {
+        for to in ["N1/0", "N1/9x", "N1/A", "N1/a", "N1/Z-1"] {
+            let deposit = Order::deposit(to.parse().unwrap(), Amount::try_from(5).unwrap());
+            assert!(deposit.legs[0].place.account.is_world(), "{deposit}");
+            assert_eq!(deposit.clone().validated(), Ok(deposit));
+        }
+    }
+
+    #[test]
     fn the_digest_sees_the_canonical_body_only() {
         let one = order(&["N1/A:-30", "N2/B:+30"]).unwrap();
         let same = order(&["N2/B:+30", "N1/A:-10", "N1/A:-20"]).unwrap();

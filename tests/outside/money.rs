@@ -232,6 +232,22 @@ fn an_account_that_is_full_takes_no_more() {
 }
 
 #[test]
+fn an_account_may_begin_with_a_digit() {
+    for store in STORES {
+        let mut world = World::start(store);
+        world.run("deposit N1/0A 5").prints(&["success=true"]);
+        world.run("transfer N1/A N1/0A 7").prints(&["success=true"]);
+        world.run("transfer N1/0A N2/B 2").prints(&["success=true"]);
+        world.run("accounts N1").prints(&["N1/0A", "N1/A"]);
+        world.cluster.kill9_all();
+        world.cluster.start_all().unwrap();
+        world.run("balance N1/0A").prints(&["10"]);
+        world.whole();
+        world.works_and_stops();
+    }
+}
+
+#[test]
 fn a_request_id_means_one_thing_for_ever() {
     for store in STORES {
         let mut world = World::start(store);
