@@ -9,12 +9,13 @@
 //!
 //! Whatever is held can be applied: [`Ledger::apply`] cannot fail (R3).
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
+use crate::accounts::Accounts;
 use crate::id::{AccountId, TxnId};
 use crate::leg::Operation;
 use crate::money::{Balance, Delta};
@@ -130,9 +131,7 @@ impl Held {
 /// The accounts of one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    accounts: Map<AccountId, Account>,
-    /// The accounts' names in order. An account stays for ever, so this changes seldom.
-    names: BTreeSet<AccountId>,
+    accounts: Accounts,
     held: Map<AccountId, Held>,
     snapshot: Unseen<Option<Snapshot>>,
 }
@@ -157,7 +156,7 @@ impl Snapshot {
 
 impl Hash for Ledger {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        hash_unordered(self.accounts.iter(), hasher);
+        self.accounts.hash(hasher);
         hash_unordered(self.held.iter(), hasher);
     }
 }
@@ -265,22 +264,21 @@ impl Ledger {
             if let Some(snapshot) = &mut self.snapshot.0 {
                 snapshot.keep(id, self.accounts.get(id).copied());
             }
-            let account = match self.accounts.get_mut(id) {
-                Some(account) => account,
-                None => {
-                    self.names.insert(id.clone());
-                    self.accounts.entry(id.clone()).or_default()
+            let changed = |account: &Account| {
+                let balance = account
+                    .balance
+                    .checked_add(delta.get())
+                    .expect("headroom was reserved");
+                assert!(balance >= 0 || id.is_world(), "{id} would fall to {balance}");
+                Account {
+                    balance,
+                    version: account.version + 1,
                 }
             };
-            let balance = account
-                .balance
-                .checked_add(delta.get())
-                .expect("headroom was reserved");
-            assert!(balance >= 0 || id.is_world(), "{id} would fall to {balance}");
-            *account = Account {
-                balance,
-                version: account.version + 1,
-            };
+            match self.accounts.get_mut(id) {
+                Some(account) => *account = changed(account),
+                None => _ = self.accounts.insert(id.clone(), changed(&Account::default())),
+            }
         }
     }
 
@@ -291,23 +289,19 @@ impl Ledger {
 
     /// The next `size` accounts of the copy, or fewer, in name order. `None` when it is complete.
     pub(crate) fn next_part(&mut self, size: usize) -> Option<Vec<(AccountId, Account)>> {
-        use core::ops::Bound::{Excluded, Unbounded};
         let snapshot = self.snapshot.0.as_mut()?;
-        let from = snapshot.copied.as_ref().map_or(Unbounded, Excluded);
-        let names: Vec<&AccountId> = self.names.range((from, Unbounded)).take(size).collect();
-        let Some(&last) = names.last() else {
+        let mut part = Vec::with_capacity(size);
+        let mut last = None;
+        for (id, account) in self.accounts.behind(snapshot.copied.as_ref()).take(size) {
+            let was = snapshot.before.remove(id).unwrap_or(Some(*account));
+            part.extend(was.map(|account| (id.clone(), account)));
+            last = Some(id);
+        }
+        let Some(last) = last.cloned() else {
             self.snapshot.0 = None;
             return None;
         };
-        let mut part = Vec::with_capacity(names.len());
-        for id in names {
-            let was = snapshot.before.remove(id);
-            part.extend(
-                was.unwrap_or_else(|| self.accounts.get(id).copied())
-                    .map(|account| (id.clone(), account)),
-            );
-        }
-        snapshot.copied = Some(last.clone());
+        snapshot.copied = Some(last);
         Some(part)
     }
 
@@ -319,11 +313,10 @@ impl Ledger {
         if account.balance < 0 && !id.is_world() {
             return Err("a negative balance");
         }
-        if !self.names.insert(id.clone()) {
-            return Err("an account twice");
+        match self.accounts.insert(id, account) {
+            true => Ok(()),
+            false => Err("an account twice"),
         }
-        self.accounts.insert(id, account);
-        Ok(())
     }
 
     /// One account.
@@ -333,19 +326,17 @@ impl Ledger {
 
     /// All accounts, `@world` first, then in name order.
     pub fn accounts(&self) -> impl Iterator<Item = (&AccountId, &Account)> {
-        self.names.iter().map(|id| (id, &self.accounts[id]))
+        self.accounts.behind(None)
     }
 
     /// The accounts behind `after` in name order.
     pub fn accounts_after(&self, after: &AccountId) -> impl Iterator<Item = (&AccountId, &Account)> {
-        use core::ops::Bound::{Excluded, Unbounded};
-        let behind = self.names.range((Excluded(after), Unbounded));
-        behind.map(|id| (id, &self.accounts[id]))
+        self.accounts.behind(Some(after))
     }
 
     /// How many accounts there are, without `@world`.
     pub fn len(&self) -> usize {
-        self.accounts.len() - usize::from(self.accounts.contains_key(&AccountId::world()))
+        self.accounts.len() - usize::from(self.accounts.get(&AccountId::world()).is_some())
     }
 
     /// Whether there is no account but `@world`.
@@ -369,8 +360,8 @@ impl Ledger {
     /// Sum of all balances, `@world` among them.
     pub fn total(&self) -> i128 {
         self.accounts
-            .values()
-            .map(|account| i128::from(account.balance))
+            .iter()
+            .map(|(_, account)| i128::from(account.balance))
             .sum()
     }
 }

@@ -85,6 +85,7 @@
 
 extern crate alloc;
 
+mod accounts;
 pub mod codec;
 pub mod coordinator;
 pub mod effects;
@@ -93,6 +94,7 @@ pub mod frame;
 pub mod hello;
 pub mod histogram;
 pub mod id;
+mod index;
 pub mod ledger;
 pub mod leg;
 pub mod locking;

@@ -106,7 +106,7 @@ impl Requests {
 pub(crate) fn attempts_of(state: &participant::Requests) -> impl Iterator<Item = (RequestId, Attempt)> {
     let attempts = state
         .entries()
-        .map(|(&request, entry)| (request, Attempt::from(entry)));
+        .map(|(request, entry)| (request, Attempt::from(&entry)));
     let mut attempts: Vec<(RequestId, Attempt)> = attempts.collect();
     attempts.sort_unstable_by_key(|&(request, _)| request);
     attempts.into_iter()

@@ -96,7 +96,7 @@ impl Participant {
             .requests()
             .entries()
             .find(|(_, entry)| entry.txn == txn)
-            .map(|(&request, _)| request)
+            .map(|(request, _)| request)
     }
 
     pub(super) fn lines(&self) -> Vec<NodeLine> {

@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use core::mem;
 
-use hashbrown::hash_map::Entry;
 use serde::{Deserialize, Serialize};
 
 use crate::fold::Seq;
 use crate::id::{RequestId, TxnId};
+use crate::index::{self, Index};
 use crate::leg::BodyDigest;
 use crate::message::{Home, Knowledge};
 use crate::numbers::{Log, Numbered, Visit};
@@ -60,31 +60,106 @@ pub struct RequestEntry {
 pub const REQUEST_WINDOW: u64 = 1_000_000;
 
 /// The table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Requests {
     window: u64,
-    entries: Map<RequestId, RequestEntry>,
-    /// Finished ones in log order, oldest first.
-    finished: VecDeque<(Seq, RequestId)>,
+    open: Map<RequestId, OpenRequest>,
+    /// In log order, oldest first.
+    ended: VecDeque<Ended>,
+    /// Where the ended ones are: their places, counted from the first one there ever was, modulo 2^32.
+    places: Index,
+    /// The place of the oldest.
+    oldest: u32,
     snapshot: Unseen<Option<Snapshot>>,
 }
 
-/// A copy of the finished requests as they were at one moment, on its way in log order. A finished request never changes
-/// any more; it can only be forgotten.
+/// A request whose transaction is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct OpenRequest {
+    digest: BodyDigest,
+    txn: TxnId,
+}
+
+/// A request that has ended, with nothing wasted: there are a million of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Ended {
+    seq: Seq,
+    /// The halves of the request id, which as one number would have to be aligned.
+    request: [u64; 2],
+    digest: BodyDigest,
+    txn: TxnId,
+    aborted: Option<Box<Reason>>,
+}
+
+impl Ended {
+    fn new(
+        seq: Seq,
+        request: RequestId,
+        digest: BodyDigest,
+        txn: TxnId,
+        aborted: Option<Box<Reason>>,
+    ) -> Ended {
+        Ended {
+            seq,
+            request: halves(request),
+            digest,
+            txn,
+            aborted,
+        }
+    }
+
+    fn request(&self) -> RequestId {
+        let [high, low] = self.request;
+        RequestId(u128::from(high) << 64 | u128::from(low))
+    }
+
+    /// Its place in log order: one record can end two requests.
+    fn at(&self) -> (Seq, [u64; 2]) {
+        (self.seq, self.request)
+    }
+
+    fn entry(&self) -> RequestEntry {
+        RequestEntry {
+            digest: self.digest,
+            txn: self.txn,
+            progress: match &self.aborted {
+                None => Progress::Committed(self.seq),
+                Some(reason) => Progress::Aborted(self.seq, reason.clone()),
+            },
+        }
+    }
+}
+
+fn halves(RequestId(id): RequestId) -> [u64; 2] {
+    let low = id & u128::from(u64::MAX);
+    [id >> 64, low].map(|half| u64::try_from(half).expect("half of the bits"))
+}
+
+/// A copy of the ended requests as they were at one moment, on its way in log order. An ended request never changes any
+/// more; it can only be forgotten.
 #[derive(Clone, Debug)]
 struct Snapshot {
     /// The last one that has been copied.
-    copied: (Seq, RequestId),
+    copied: (Seq, [u64; 2]),
     /// The newest record at that moment.
     through: Seq,
     /// Those behind it that were forgotten before they were copied.
     forgotten: Vec<(RequestId, RequestEntry)>,
 }
 
+/// Where an ended request is found is no part of what is known about it.
+impl PartialEq for Requests {
+    fn eq(&self, other: &Requests) -> bool {
+        self.window == other.window && self.open == other.open && self.ended == other.ended
+    }
+}
+
+impl Eq for Requests {}
+
 impl Hash for Requests {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        (self.window, &self.finished).hash(hasher);
-        hash_unordered(self.entries.iter(), hasher);
+        (self.window, &self.ended).hash(hasher);
+        hash_unordered(self.open.iter(), hasher);
     }
 }
 
@@ -92,8 +167,10 @@ impl Default for Requests {
     fn default() -> Requests {
         Requests {
             window: REQUEST_WINDOW,
-            entries: Map::default(),
-            finished: VecDeque::new(),
+            open: Map::default(),
+            ended: VecDeque::new(),
+            places: Index::default(),
+            oldest: 0,
             snapshot: Unseen::default(),
         }
     }
@@ -102,37 +179,43 @@ impl Default for Requests {
 impl Requests {
     /// What a second attempt is told. The sequence is the newest record that the answer shows.
     pub fn knows(&self, home: &Home) -> (Knowledge, Seq) {
-        let Some(entry) = self.entries.get(&home.request) else {
+        let reused = |digest: BodyDigest| digest != home.digest && !planted!(ReuseUnnoticed);
+        if let Some(open) = self.open.get(&home.request) {
+            let knowledge = if reused(open.digest) {
+                Knowledge::Reused
+            } else {
+                Knowledge::Open(open.txn)
+            };
+            return (knowledge, 0);
+        }
+        let Some(ended) = self.ended(home.request) else {
             return (Knowledge::Nothing, 0);
         };
-        let shows = entry.progress.ended().unwrap_or(0);
-        let knowledge = match &entry.progress {
-            _ if entry.digest != home.digest && !planted!(ReuseUnnoticed) => Knowledge::Reused,
-            Progress::Open => Knowledge::Open(entry.txn),
-            Progress::Committed(_) => Knowledge::Committed(entry.txn),
-            Progress::Aborted(_, reason) => Knowledge::Aborted(entry.txn, (**reason).clone()),
+        let knowledge = match &ended.aborted {
+            _ if reused(ended.digest) => Knowledge::Reused,
+            None => Knowledge::Committed(ended.txn),
+            Some(reason) => Knowledge::Aborted(ended.txn, (**reason).clone()),
         };
-        (knowledge, shows)
+        (knowledge, ended.seq)
     }
 
     /// One entry.
-    pub fn get(&self, request: &RequestId) -> Option<&RequestEntry> {
-        self.entries.get(request)
+    pub fn get(&self, request: &RequestId) -> Option<RequestEntry> {
+        let open = self.open.get(request).map(OpenRequest::entry);
+        open.or_else(|| self.ended(*request).map(Ended::entry))
     }
 
     /// All entries: the finished ones in log order, then the open ones in id order.
-    pub fn entries(&self) -> impl Iterator<Item = (&RequestId, &RequestEntry)> {
-        let finished = self.finished.iter().map(|(_, request)| request);
-        let both = finished.chain(self.open_ones());
-        both.map(|request| (request, &self.entries[request]))
+    pub fn entries(&self) -> impl Iterator<Item = (RequestId, RequestEntry)> {
+        let ended = self.ended.iter().map(|ended| (ended.request(), ended.entry()));
+        ended.chain(self.open_ones())
     }
 
     /// The open ones, in id order.
-    fn open_ones(&self) -> Vec<&RequestId> {
-        let entries = self.entries.iter();
-        let open = entries.filter(|(_, entry)| entry.progress == Progress::Open);
-        let mut open: Vec<&RequestId> = open.map(|(request, _)| request).collect();
-        open.sort_unstable();
+    fn open_ones(&self) -> Vec<(RequestId, RequestEntry)> {
+        let open = self.open.iter().map(|(&request, open)| (request, open.entry()));
+        let mut open: Vec<(RequestId, RequestEntry)> = open.collect();
+        open.sort_unstable_by_key(|(request, _)| *request);
         open
     }
 
@@ -148,99 +231,119 @@ impl Requests {
 
     /// How many ids are remembered.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.open.len() + self.ended.len()
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// The record with which the oldest remembered finished request ended; 0 if there is none.
     pub fn horizon(&self) -> Seq {
-        self.finished.front().map_or(0, |(seq, _)| *seq)
+        self.ended.front().map_or(0, |ended| ended.seq)
     }
 
     /// An attempt is prepared: the id is open.
     pub(super) fn open(&mut self, home: &Home, txn: TxnId) {
-        let entry = RequestEntry {
+        let open = OpenRequest {
             digest: home.digest,
             txn,
-            progress: Progress::Open,
         };
-        let before = self.entries.insert(home.request, entry);
-        assert!(before.is_none(), "request {} is prepared twice", home.request);
+        let before = self.open.insert(home.request, open);
+        let known = before.is_some() || self.ended(home.request).is_some();
+        assert!(!known, "request {} is prepared twice", home.request);
     }
 
-    /// An attempt has ended. If another attempt owns the id, nothing changes. `evicted` hears of every id forgotten.
+    /// An attempt has ended with record `seq`. If another attempt owns the id, nothing changes. `evicted` hears of every
+    /// id forgotten.
     pub(super) fn end(
         &mut self,
         home: &Home,
         txn: TxnId,
-        progress: Progress,
+        seq: Seq,
+        aborted: Option<Box<Reason>>,
         mut evicted: impl FnMut(RequestId),
     ) {
-        let seq = progress.ended().expect("an end names its record");
-        let ended = RequestEntry {
-            digest: home.digest,
-            txn,
-            progress,
-        };
-        match self.entries.entry(home.request) {
-            Entry::Occupied(entry) if entry.get().txn != txn || entry.get().progress != Progress::Open => {
-                return;
-            }
-            Entry::Occupied(mut entry) => *entry.get_mut() = ended,
-            Entry::Vacant(entry) => _ = entry.insert(ended),
+        match self.open.get(&home.request) {
+            Some(open) if open.txn != txn => return,
+            Some(_) => _ = self.open.remove(&home.request),
+            None if self.ended(home.request).is_some() => return,
+            None => {}
         }
-        // At the end, but for a second request that the same record ends: the order is the one that restoring gives.
-        let newest = (seq, home.request);
-        match self.finished.back() {
-            Some(last) if *last > newest => {
-                let place = self.finished.partition_point(|other| *other < newest);
-                self.finished.insert(place, newest);
-            }
-            Some(_) | None => self.finished.push_back(newest),
-        }
-        while u64::try_from(self.finished.len()).expect("a length fits") > self.window {
-            let oldest = self.finished.pop_front().expect("longer than the window");
-            let (seq, request) = oldest;
-            let entry = self.entries.remove(&request);
+        self.push(Ended::new(seq, home.request, home.digest, txn, aborted));
+        while u64::try_from(self.ended.len()).expect("a length fits") > self.window {
+            let oldest = self.ended.pop_front().expect("longer than the window");
+            let request = oldest.request();
+            self.places.remove(index::hash(&request), self.oldest);
+            self.oldest = self.oldest.wrapping_add(1);
             if let Some(snapshot) = &mut self.snapshot.0
-                && oldest > snapshot.copied
-                && seq <= snapshot.through
+                && oldest.at() > snapshot.copied
+                && oldest.seq <= snapshot.through
                 && !planted!(SnapshotForgets)
             {
-                snapshot.forgotten.extend(entry.map(|entry| (request, entry)));
+                snapshot.forgotten.push((request, oldest.entry()));
             }
             evicted(request);
         }
     }
 
+    /// Adds one at the end, but for a second request that the same record ends: the order is the one that restoring gives.
+    fn push(&mut self, ended: Ended) {
+        let mut later = Vec::new();
+        while self.ended.back().is_some_and(|last| last.at() > ended.at()) {
+            let last = self.ended.pop_back().expect("just looked");
+            let place = self.place(self.ended.len());
+            self.places.remove(index::hash(&last.request()), place);
+            later.push(last);
+        }
+        later.push(ended);
+        for one in later.into_iter().rev() {
+            let place = self.place(self.ended.len());
+            self.places.insert(index::hash(&one.request()), place);
+            self.ended.push_back(one);
+        }
+    }
+
+    /// The place of the one that is `behind` the oldest by so many.
+    fn place(&self, behind: usize) -> u32 {
+        let behind = u32::try_from(behind).expect("a window is below four billion");
+        self.oldest.wrapping_add(behind)
+    }
+
+    fn at(&self, place: u32) -> &Ended {
+        let behind = place.wrapping_sub(self.oldest);
+        &self.ended[usize::try_from(behind).expect("at least 32 bits")]
+    }
+
+    fn ended(&self, request: RequestId) -> Option<&Ended> {
+        let wanted = halves(request);
+        let place = self
+            .places
+            .find(index::hash(&request), |place| self.at(place).request == wanted);
+        place.map(|place| self.at(place))
+    }
+
     /// Begins a copy of the finished requests as they are now, with `through` the newest record. Returns the open ones.
     pub(super) fn begin_snapshot(&mut self, through: Seq) -> Vec<(RequestId, RequestEntry)> {
         self.snapshot.0 = Some(Snapshot {
-            copied: (0, RequestId(0)),
+            copied: (0, [0, 0]),
             through,
             forgotten: Vec::new(),
         });
-        let open = self.open_ones().into_iter();
-        open.map(|request| (*request, self.entries[request].clone()))
-            .collect()
+        self.open_ones()
     }
 
     /// The next `size` finished requests of the copy, or fewer, and those forgotten meanwhile. `None` when it is complete.
     pub(super) fn next_part(&mut self, size: usize) -> Option<Vec<(RequestId, RequestEntry)>> {
         let snapshot = self.snapshot.0.as_mut()?;
         let mut part = mem::take(&mut snapshot.forgotten);
-        let from = self.finished.partition_point(|&one| one <= snapshot.copied);
-        let rest = self
-            .finished
-            .range(from..)
-            .take_while(|(seq, _)| *seq <= snapshot.through);
+        let from = self.ended.partition_point(|one| one.at() <= snapshot.copied);
+        let rest = self.ended.range(from..);
+        let rest = rest.take_while(|one| one.seq <= snapshot.through);
         for one in rest.take(size) {
-            snapshot.copied = *one;
-            part.push((one.1, self.entries[&one.1].clone()));
+            snapshot.copied = one.at();
+            part.push((one.request(), one.entry()));
         }
         if part.is_empty() {
             self.snapshot.0 = None;
@@ -251,31 +354,58 @@ impl Requests {
 
     /// Puts a stored entry back; [`Requests::restored`] follows the last.
     pub(super) fn restore(&mut self, request: RequestId, entry: RequestEntry) -> Result<(), &'static str> {
-        if let Some(seq) = entry.progress.ended() {
-            self.finished.push_back((seq, request));
+        let RequestEntry {
+            digest,
+            txn,
+            progress,
+        } = entry;
+        if self.open.contains_key(&request) || self.ended(request).is_some() {
+            return Err("a request twice");
         }
-        match self.entries.insert(request, entry) {
-            None => Ok(()),
-            Some(_) => Err("a request twice"),
-        }
+        let (seq, aborted) = match progress {
+            Progress::Open => {
+                self.open.insert(request, OpenRequest { digest, txn });
+                return Ok(());
+            }
+            Progress::Committed(seq) => (seq, None),
+            Progress::Aborted(seq, reason) => (seq, Some(reason)),
+        };
+        let place = self.place(self.ended.len());
+        self.places.insert(index::hash(&request), place);
+        self.ended
+            .push_back(Ended::new(seq, request, digest, txn, aborted));
+        Ok(())
     }
 
     /// Sorts what [`Requests::restore`] brought back into log order.
     pub(super) fn restored(&mut self) {
-        self.finished.make_contiguous().sort_unstable();
+        let ended = self.ended.make_contiguous();
+        if ended.is_sorted_by_key(Ended::at) {
+            return;
+        }
+        ended.sort_unstable_by_key(Ended::at);
+        self.places = Index::default();
+        for behind in 0..self.ended.len() {
+            let hash = index::hash(&self.ended[behind].request());
+            self.places.insert(hash, self.place(behind));
+        }
+    }
+}
+
+impl OpenRequest {
+    fn entry(&self) -> RequestEntry {
+        RequestEntry {
+            digest: self.digest,
+            txn: self.txn,
+            progress: Progress::Open,
+        }
     }
 }
 
 impl Numbered for Requests {
     fn each_number(&mut self, own: Log, visit: &mut Visit<'_>) {
-        for entry in self.entries.values_mut() {
-            match &mut entry.progress {
-                Progress::Open => {}
-                Progress::Committed(seq) | Progress::Aborted(seq, _) => visit(own, seq),
-            }
-        }
-        for (seq, _) in &mut self.finished {
-            visit(own, seq);
+        for ended in &mut self.ended {
+            visit(own, &mut ended.seq);
         }
     }
 }
@@ -307,9 +437,7 @@ mod tests {
         requests.open(&home(9), txn(9));
         let mut evicted = Vec::new();
         for n in 1..=3 {
-            requests.end(&home(n.into()), txn(n), Progress::Committed(n), |id| {
-                evicted.push(id)
-            });
+            requests.end(&home(n.into()), txn(n), n, None, |id| evicted.push(id));
         }
         assert_eq!(evicted, vec![RequestId(1)]);
         assert_eq!(requests.knows(&home(1)).0, Knowledge::Nothing);
@@ -323,16 +451,11 @@ mod tests {
         let mut requests = Requests::default();
         requests.open(&home(9), txn(9));
         for n in [9, 3] {
-            requests.end(
-                &home(n),
-                txn(9),
-                Progress::Aborted(5, Box::new(Reason::Stale)),
-                |_| {},
-            );
+            requests.end(&home(n), txn(9), 5, Some(Box::new(Reason::Stale)), |_| {});
         }
         let mut restored = Requests::default();
         for (id, entry) in requests.entries() {
-            restored.restore(*id, entry.clone()).unwrap();
+            restored.restore(id, entry).unwrap();
         }
         restored.restored();
         assert_eq!(restored, requests);
@@ -341,13 +464,8 @@ mod tests {
     #[test]
     fn the_first_end_of_a_request_is_final() {
         let mut requests = Requests::default();
-        requests.end(&home(1), txn(1), Progress::Committed(5), |_| {});
-        requests.end(
-            &home(1),
-            txn(2),
-            Progress::Aborted(6, Box::new(Reason::Stale)),
-            |_| {},
-        );
+        requests.end(&home(1), txn(1), 5, None, |_| {});
+        requests.end(&home(1), txn(2), 6, Some(Box::new(Reason::Stale)), |_| {});
         assert_eq!(requests.knows(&home(1)), (Knowledge::Committed(txn(1)), 5));
         let other_body = Home {
             digest: BodyDigest(8),

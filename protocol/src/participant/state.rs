@@ -10,7 +10,7 @@ use core::mem;
 use serde::{Deserialize, Serialize};
 
 use super::record::NodeRecord;
-use super::requests::{Progress, RequestEntry, Requests};
+use super::requests::{RequestEntry, Requests};
 use crate::fold::{AccountLine, Fold, Seq, Table};
 use crate::id::{AccountId, CoordinatorId, Epoch, Incarnation, NodeId, RequestId, TxnId, TxnPoint};
 use crate::ledger::{Account, HoldKind, Ledger};
@@ -255,14 +255,11 @@ impl NodeState {
     }
 
     fn end_request(&mut self, home: &Home, txn: TxnId, end: &Finished, touched: &mut Vec<NodeKey>) {
-        let progress = match &end.aborted {
-            None => Progress::Committed(end.seq),
-            Some(reason) => Progress::Aborted(end.seq, reason.clone()),
-        };
         touched.push(NodeKey::Request(home.request));
-        self.requests.end(home, txn, progress, |evicted| {
-            touched.push(NodeKey::Request(evicted))
-        });
+        self.requests
+            .end(home, txn, end.seq, end.aborted.clone(), |evicted| {
+                touched.push(NodeKey::Request(evicted))
+            });
     }
 
     fn remember(&mut self, txn: TxnId, end: Finished, touched: &mut Vec<NodeKey>) {
@@ -506,7 +503,7 @@ impl Fold for NodeState {
             NodeKey::Request(request) => self
                 .requests
                 .get(request)
-                .map(|entry| NodeEntry::Request(*request, entry.clone())),
+                .map(|entry| NodeEntry::Request(*request, entry)),
             NodeKey::Coordinator(id) => self
                 .coordinators
                 .get(id)
@@ -523,7 +520,7 @@ impl Fold for NodeState {
             .requests
             .entries()
             .filter(|_| !planted!(RequestsNotKept))
-            .map(|(id, entry)| NodeEntry::Request(*id, entry.clone()));
+            .map(|(id, entry)| NodeEntry::Request(id, entry));
         Box::new(accounts.chain(self.few()).chain(requests))
     }
 
@@ -711,6 +708,7 @@ mod tests {
     use super::*;
     use crate::id::StoreId;
     use crate::leg::BodyDigest;
+    use crate::participant::requests::Progress;
 
     fn txn() -> TxnId {
         TxnId::new(StoreId(12), 1, 1)

@@ -1,0 +1,104 @@
+//! Which slot of an array holds a key? A hash table of slot numbers, for arrays too long to keep their keys twice.
+//!
+//! A slot number costs 9 bytes for each bucket, its hash among them: the table grows without a look at the array, and
+//! nearly every other key is told apart by its hash.
+
+use core::hash::{BuildHasher, Hash};
+
+use hashbrown::HashTable;
+
+use crate::table::Seeded;
+
+/// Slots by the hashes of their keys.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Index {
+    slots: HashTable<Slot>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    hash: u32,
+    number: u32,
+}
+
+impl Slot {
+    /// The table takes a bucket from the low bits and a tag from the high ones.
+    fn spread(&self) -> u64 {
+        spread(self.hash)
+    }
+}
+
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
+}
+
+/// A key's hash, as [`Index`] takes it.
+pub(crate) fn hash<K: Hash + ?Sized>(key: &K) -> u32 {
+    let [a, b, c, d, ..] = Seeded.hash_one(key).to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
+impl Index {
+    /// The slot of the key with this hash, if there is one; `holds` says whether a slot holds that very key.
+    pub(crate) fn find(&self, hash: u32, mut holds: impl FnMut(u32) -> bool) -> Option<u32> {
+        let same = |slot: &Slot| slot.hash == hash && holds(slot.number);
+        self.slots.find(spread(hash), same).map(|slot| slot.number)
+    }
+
+    /// Adds the slot of a key that has none.
+    pub(crate) fn insert(&mut self, hash: u32, number: u32) {
+        self.slots
+            .insert_unique(spread(hash), Slot { hash, number }, Slot::spread);
+    }
+
+    /// Takes out the slot `number` of a key with this hash. Returns whether it was there.
+    pub(crate) fn remove(&mut self, hash: u32, number: u32) -> bool {
+        let same = |slot: &Slot| slot.number == number;
+        match self.slots.find_entry(spread(hash), same) {
+            Ok(entry) => {
+                entry.remove();
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_in_its_slot_until_it_is_removed() {
+        let keys: Vec<u64> = (0..5000).map(|n| n * 7).collect();
+        let mut index = Index::default();
+        let is = |key: u64| move |slot: u32| u64::from(slot) * 7 == key;
+        for (slot, key) in (0..).zip(&keys) {
+            assert_eq!(index.find(hash(key), is(*key)), None);
+            index.insert(hash(key), slot);
+        }
+        for (slot, key) in (0..).zip(&keys) {
+            assert_eq!(index.find(hash(key), is(*key)), Some(slot));
+        }
+        assert!(index.remove(hash(&70u64), 10));
+        assert!(!index.remove(hash(&70u64), 10));
+        assert_eq!(index.find(hash(&70u64), is(70)), None);
+        assert_eq!(index.find(hash(&77u64), is(77)), Some(11));
+    }
+
+    #[test]
+    fn keys_with_the_same_hash_keep_their_own_slots() {
+        let mut index = Index::default();
+        for slot in 0..100 {
+            index.insert(12, slot);
+        }
+        for slot in 0..100 {
+            assert_eq!(index.find(12, |number| number == slot), Some(slot));
+        }
+        assert!(index.remove(12, 50));
+        assert_eq!(index.find(12, |number| number == 50), None);
+        assert_eq!(index.find(12, |number| number == 51), Some(51));
+    }
+}
