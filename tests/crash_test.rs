@@ -27,11 +27,12 @@ fn text(output: &Output) -> String {
 }
 
 /// Some seconds of havoc. Returns the report.
-fn survives(store: &str, seed: &str) -> Value {
+fn survives(store: &str, locking: &str, seed: &str) -> Value {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let report = dir.path().join("report");
     let output = crash_test()
         .args(["--for", "5s", "--power-cut", "--store", store, "--seed", seed])
+        .args(["--locking", locking])
         .arg("--report")
         .arg(&report)
         .output()
@@ -65,7 +66,7 @@ fn survives(store: &str, seed: &str) -> Value {
 
 #[test]
 fn a_json_cluster_survives_some_seconds_of_power_cuts() {
-    let report = survives("json", "1");
+    let report = survives("json", "no-wait", "1");
     assert_eq!(report["settings"]["store"], "json");
     let verdict = report["verdict"].as_array().unwrap();
     let held = |line: &&Value| line["word"] == "holds" || line["word"]["holds_but"].is_string();
@@ -73,8 +74,14 @@ fn a_json_cluster_survives_some_seconds_of_power_cuts() {
 }
 
 #[test]
+fn so_does_one_whose_debits_only_reserve() {
+    let report = survives("json", "escrow", "1");
+    assert_eq!(report["settings"]["locking"], serde_json::json!(["escrow"]));
+}
+
+#[test]
 fn so_does_a_sled_cluster() {
-    survives("sled", "1");
+    survives("sled", "wait", "1");
 }
 
 #[test]

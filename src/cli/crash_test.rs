@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::Args;
 use engine::StoreKind;
 use log::LevelFilter;
+use protocol::locking::Locking;
 
 use super::connect::log_level;
-use super::serve::store_kind;
+use super::serve::{locking, store_kind};
 
 /// Break a cluster of its own at random, under load, and check that no money is made or lost
 #[derive(Args, Clone, Debug)]
@@ -35,6 +36,16 @@ pub(crate) struct CrashTestArgs {
     /// Durability backend of all processes
     #[arg(long, value_name = "KIND", default_value = "json", value_parser = store_kind())]
     pub(crate) store: StoreKind,
+
+    /// Conflict policies: one for each round of faults, in turn. What was promised under one is kept under the next
+    #[arg(
+        long,
+        value_name = "POLICY[,…]",
+        value_delimiter = ',',
+        default_value = "no-wait",
+        value_parser = locking()
+    )]
+    pub(crate) locking: Vec<Locking>,
 
     /// Make every kill -9 a power cut: what was not synced is lost
     #[arg(long)]

@@ -110,16 +110,19 @@ fn conclude(report: &Report, args: &CrashTestArgs) -> Exit {
 
 fn settings(args: &CrashTestArgs, seed: u64) -> Settings {
     let power_cut = if args.power_cut { " --power-cut" } else { "" };
+    let locking: Vec<&str> = args.locking.iter().map(|locking| locking.name()).collect();
+    let locking = locking.join(",");
     Settings {
         version: env!("CARGO_PKG_VERSION"),
         store: args.store.to_string(),
+        locking: args.locking.iter().map(ToString::to_string).collect(),
         power_cut: args.power_cut,
         seed,
         nodes: args.nodes,
         clients: args.clients,
         asked_for_s: args.time.as_secs(),
         repeat: format!(
-            "twopence crash-test --for {}s --store {}{power_cut} --seed {seed} --nodes {} --clients {}",
+            "twopence crash-test --for {}s --store {} --locking {locking}{power_cut} --seed {seed} --nodes {} --clients {}",
             args.time.as_secs(),
             args.store,
             args.nodes,

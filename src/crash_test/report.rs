@@ -31,6 +31,8 @@ pub(super) enum Ending {
 pub(super) struct Settings {
     pub(super) version: &'static str,
     pub(super) store: String,
+    /// The conflict policies, one a round in turn.
+    pub(super) locking: Vec<String>,
     pub(super) power_cut: bool,
     pub(super) seed: u64,
     pub(super) nodes: u16,
@@ -104,9 +106,10 @@ impl fmt::Display for Report {
         writeln!(f, "Crash test, twopence {}", settings.version)?;
         writeln!(
             f,
-            "  {} {} nodes, {} clients, {death}, seed {}; {} s in {} round{} of {} s asked for\n",
+            "  {} {} nodes ({}), {} clients, {death}, seed {}; {} s in {} round{} of {} s asked for\n",
             settings.nodes,
             settings.store,
+            settings.locking.join(", "),
             settings.clients,
             settings.seed,
             self.lasted_s,

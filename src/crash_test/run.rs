@@ -92,6 +92,9 @@ pub(super) fn run(args: &CrashTestArgs, seed: u64, dir: &Path, interrupt: &Inter
         if left.is_zero() || interrupt.came() {
             break;
         }
+        // Nodes that are started from now on take it; the others keep theirs until they are killed.
+        let turn = usize::try_from(run.rounds).unwrap_or(0) % args.locking.len();
+        cluster.set_locking(args.locking[turn].name());
         let round = Round {
             args,
             accounts: &accounts,
@@ -126,6 +129,7 @@ fn config(args: &CrashTestArgs, seed: u64, dir: &Path) -> Result<ClusterConfig, 
     Ok(ClusterConfig {
         nodes: args.nodes,
         store: args.store.to_string(),
+        locking: args.locking[0].to_string(),
         proxied: true,
         power_cut: args.power_cut.then_some(seed),
         log: Log::Files(logs),
