@@ -25,6 +25,7 @@
 //! | `security.rs` | may a request be answered at all |
 //! | `extract.rs` | what was sent |
 //! | `api/` | what can a program ask |
+//! | `events/` | what happens right now |
 //! | `assets.rs` | what is the page made of |
 //! | `problem.rs` | what does an error say |
 //! | `control/` | what can be done to the processes themselves |
@@ -33,6 +34,7 @@ mod api;
 mod assets;
 mod clients;
 pub mod control;
+mod events;
 mod extract;
 mod paths;
 mod problem;

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::clients::Clients;
 use crate::control::Control;
+use crate::events::Hub;
 use crate::problem::Problem;
 
 /// What a server is about.
@@ -39,6 +40,7 @@ pub struct AppState(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     clients: Arc<Clients>,
+    hub: Arc<Hub>,
     control: Option<Arc<Control>>,
     allow_hosts: Vec<String>,
     address: SocketAddr,
@@ -49,6 +51,7 @@ impl AppState {
     pub(crate) fn new(site: Site, address: SocketAddr, stopping: watch::Receiver<bool>) -> AppState {
         AppState(Arc::new(Shared {
             clients: Arc::new(Clients::new(site.client)),
+            hub: Arc::default(),
             control: site.control,
             allow_hosts: site.allow_hosts,
             address,
@@ -64,6 +67,7 @@ impl AppState {
     /// Asks others from now on: the cluster was replaced by one that listens elsewhere.
     pub fn set_client_config(&self, config: ClientConfig) {
         self.0.clients.set_config(config);
+        self.0.hub.renew(self);
     }
 
     /// Lets `call` use a client, on a thread where it may block. It comes to its end also if nobody waits for it any more.
@@ -91,6 +95,16 @@ impl AppState {
     /// Names besides those of this machine's loopback by which the server may be called.
     pub(crate) fn allow_hosts(&self) -> &[String] {
         &self.0.allow_hosts
+    }
+
+    /// Those who listen to what happens.
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.0.hub
+    }
+
+    /// Whether the server is to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.0.stopping.borrow()
     }
 
     /// Waits until the server is to stop: what would otherwise go on for ever ends then.

@@ -6,6 +6,7 @@ mod txn;
 
 use client::{Client, Error};
 
+use crate::events;
 use crate::paths::Paths;
 use crate::problem::{Code, Problem};
 use crate::state::AppState;
@@ -22,6 +23,7 @@ pub(crate) fn paths() -> Paths {
         .get("/v1/accounts/{node}/{account}", money::balance)
         .get("/v1/audit", money::audit)
         .get("/v1/status", money::status)
+        .get("/v1/events", events::events)
 }
 
 /// Asks the cluster a question, which moves no money.

@@ -23,6 +23,10 @@ use crate::problem::{Code, Problem};
 use crate::state::AppState;
 
 pub use logs::{LogBook, LogLine};
+
+/// What [`LogBook::subscribe`] gives.
+pub(crate) type LogLines = tokio::sync::broadcast::Receiver<Arc<LogLine>>;
+
 pub use program::{Program, Shape};
 
 /// The processes of a cluster that this program started, and what is known about them.

@@ -1,0 +1,242 @@
+//! Who listens, and what is kept for those who come later?
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::body::Bytes;
+use tokio::sync::mpsc;
+
+use super::follow::Mark;
+use super::wire::{Sampling, frame, micros_now};
+use super::{Wishes, pump};
+use crate::problem::{Code, Problem};
+use crate::state::AppState;
+
+/// Sights that are kept for those who want to begin with what happened before.
+const HISTORY_MAX: usize = 4096;
+
+/// Frames that wait for one subscriber. What it is sent at the start fits.
+const QUEUE_MAX: usize = 2 * HISTORY_MAX;
+
+const SUBSCRIBERS_MAX: usize = 16;
+
+/// All subscribers of a server.
+#[derive(Debug, Default)]
+pub(crate) struct Hub {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    subscribers: Vec<Subscriber>,
+    last_id: u64,
+    /// Counts the lives of the threads that watch. Those of an earlier life end.
+    life: u64,
+    running: bool,
+    /// With the time of each.
+    history: VecDeque<(u64, Bytes)>,
+    /// The newest frame of each name that describes a state: whoever comes is told at once.
+    latest: BTreeMap<String, Bytes>,
+    every: u64,
+    /// How many sights were numbered.
+    numbered: u64,
+    /// Up to where each process was followed, by address.
+    marks: BTreeMap<String, Mark>,
+}
+
+#[derive(Debug)]
+struct Subscriber {
+    id: u64,
+    frames: mpsc::Sender<Bytes>,
+    /// It wants to hear of nothing older.
+    since_us: u64,
+    logs: bool,
+    dropped: Arc<AtomicU64>,
+    told: Sampling,
+}
+
+impl Hub {
+    /// Adds a subscriber; the first one sets everything in motion.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub(super) fn subscribe(
+        self: &Arc<Hub>,
+        state: &AppState,
+        wishes: Wishes,
+    ) -> Result<Subscription, Problem> {
+        let mut inner = self.inner();
+        if inner.subscribers.len() >= SUBSCRIBERS_MAX {
+            let detail = format!("Refused: {SUBSCRIBERS_MAX} listen already. No money moved.");
+            return Err(Problem::new(Code::Overloaded, detail).next("Close another page, then try again."));
+        }
+        let (sender, frames) = mpsc::channel(QUEUE_MAX);
+        inner.last_id += 1;
+        let id = inner.last_id;
+        let told = Sampling::new(inner.every.max(1), 0);
+        let subscriber = Subscriber {
+            id,
+            frames: sender,
+            since_us: if wishes.replay { 0 } else { micros_now() },
+            logs: wishes.logs,
+            dropped: Arc::default(),
+            told,
+        };
+        subscriber.send(&frame("sampling", &subscriber.told));
+        if wishes.replay {
+            inner.history.iter().for_each(|(_, sight)| subscriber.send(sight));
+        }
+        inner.latest.values().for_each(|latest| subscriber.send(latest));
+        inner.subscribers.push(subscriber);
+        if !inner.running {
+            inner.running = true;
+            inner.life += 1;
+            let life = inner.life;
+            drop(inner);
+            pump::start(state.clone(), life);
+        }
+        Ok(Subscription {
+            id,
+            frames,
+            hub: Arc::clone(self),
+        })
+    }
+
+    /// The cluster is another one from now on: nothing that was known holds any more.
+    pub(crate) fn renew(&self, state: &AppState) {
+        let mut inner = self.inner();
+        inner.history.clear();
+        inner.latest.clear();
+        inner.marks.clear();
+        if inner.running {
+            inner.life += 1;
+            let life = inner.life;
+            drop(inner);
+            pump::start(state.clone(), life);
+        }
+    }
+
+    /// Whether the threads of this life go on.
+    pub(super) fn lives(&self, life: u64) -> bool {
+        let inner = self.inner();
+        inner.running && inner.life == life
+    }
+
+    /// Ends this life if nobody listens any more. Returns whether it has ended.
+    pub(super) fn rest(&self, life: u64) -> bool {
+        let mut inner = self.inner();
+        if inner.life != life {
+            return true;
+        }
+        if inner.subscribers.is_empty() {
+            // Whoever comes next finds out anew what holds then. What happened stays known.
+            inner.running = false;
+            inner.latest.clear();
+        }
+        !inner.running
+    }
+
+    pub(super) fn anybody_reads_logs(&self) -> bool {
+        self.inner().subscribers.iter().any(|subscriber| subscriber.logs)
+    }
+
+    /// Numbers for so many sights: the first of them.
+    pub(super) fn number(&self, count: usize) -> u64 {
+        let mut inner = self.inner();
+        let first = inner.numbered + 1;
+        inner.numbered += u64::try_from(count).expect("as many as fit into memory");
+        first
+    }
+
+    /// Up to where the process at `address` was followed before.
+    pub(super) fn mark(&self, address: &str) -> Mark {
+        self.inner().marks.get(address).copied().unwrap_or_default()
+    }
+
+    /// Remembers up to where the process at `address` was followed in this life.
+    pub(super) fn set_mark(&self, life: u64, address: &str, mark: Mark) {
+        let mut inner = self.inner();
+        if inner.life == life {
+            inner.marks.insert(address.to_owned(), mark);
+        }
+    }
+
+    /// Tells everybody what happened, and keeps it.
+    pub(super) fn tell_sights(&self, sights: Vec<(u64, Bytes)>) {
+        let mut inner = self.inner();
+        for (at_us, sight) in sights {
+            for subscriber in inner.subscribers.iter().filter(|one| one.since_us <= at_us) {
+                subscriber.send(&sight);
+            }
+            if inner.history.len() == HISTORY_MAX {
+                inner.history.pop_front();
+            }
+            inner.history.push_back((at_us, sight));
+        }
+    }
+
+    /// Tells everybody how something is now, and whoever comes later. `key` tells apart what has the same name.
+    pub(super) fn tell_state(&self, key: &str, state: Bytes) {
+        let mut inner = self.inner();
+        inner
+            .subscribers
+            .iter()
+            .for_each(|subscriber| subscriber.send(&state));
+        inner.latest.insert(key.to_owned(), state);
+    }
+
+    /// Tells those who want it a line of a log.
+    pub(super) fn tell_log(&self, line: &Bytes) {
+        let inner = self.inner();
+        let readers = inner.subscribers.iter().filter(|subscriber| subscriber.logs);
+        readers.for_each(|subscriber| subscriber.send(line));
+    }
+
+    /// Tells each how much it is told, if that has changed. `lost` events never came here.
+    pub(super) fn tell_sampling(&self, every: u64, lost: u64) {
+        let mut inner = self.inner();
+        inner.every = every;
+        for subscriber in &mut inner.subscribers {
+            let dropped = lost + subscriber.dropped.load(Ordering::Relaxed);
+            let sampling = Sampling::new(every, dropped);
+            if sampling != subscriber.told && subscriber.frames.capacity() > 0 {
+                subscriber.send(&frame("sampling", &sampling));
+                subscriber.told = sampling;
+            }
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Subscriber {
+    fn send(&self, frame: &Bytes) {
+        if self.frames.try_send(frame.clone()).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// One subscriber's end of it.
+pub(super) struct Subscription {
+    id: u64,
+    frames: mpsc::Receiver<Bytes>,
+    hub: Arc<Hub>,
+}
+
+impl Subscription {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.frames.poll_recv(context)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut inner = self.hub.inner();
+        inner.subscribers.retain(|subscriber| subscriber.id != self.id);
+    }
+}
