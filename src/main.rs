@@ -39,6 +39,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Exit {
     match command {
         Command::Up(args) => up::run(&args),
+        Command::Gateway(args) => command::gateway(&args),
         Command::Node(args) => serve::node(&args),
         Command::Coordinator(args) => serve::coordinator(&args),
         Command::Transfer(args) if args.stdin => batch::transfer(&args),

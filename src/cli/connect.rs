@@ -12,8 +12,8 @@ use crate::up::invocation::connection_flags;
 
 const HOST: &str = "127.0.0.1";
 const PORT: u16 = 5000;
-const CLUSTER: &str = "local";
-const TIMEOUT_MS: u32 = 10_000;
+pub(super) const CLUSTER: &str = "local";
+pub(super) const TIMEOUT_MS: u32 = 10_000;
 
 /// How to reach a cluster.
 #[derive(Args, Clone, Debug)]

@@ -7,6 +7,7 @@ mod bench;
 mod connect;
 mod crash_test;
 mod demo;
+mod gateway;
 mod pay;
 mod read;
 mod serve;
@@ -22,6 +23,7 @@ pub(crate) use bench::{BenchArgs, BenchSuite};
 pub(crate) use connect::{ConnectArgs, OutputFormat};
 pub(crate) use crash_test::CrashTestArgs;
 pub(crate) use demo::{CoordinatorCrashPoint, DemoArgs, DemoCommand, NodeCrashPoint};
+pub(crate) use gateway::GatewayArgs;
 pub(crate) use pay::{DepositArgs, RequestArgs, SubmitArgs, TransferArgs};
 pub(crate) use read::{AccountsArgs, AuditArgs, BalanceArgs, StatusArgs};
 pub(crate) use serve::{CoordinatorArgs, NodeArgs, ServerArgs};
@@ -64,6 +66,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Up(UpArgs),
+    Gateway(GatewayArgs),
     Node(NodeArgs),
     Coordinator(CoordinatorArgs),
     Transfer(Box<TransferArgs>),

@@ -1,5 +1,6 @@
 //! The client commands: what is typed becomes a call, its answer becomes a line, an explanation and an exit code.
 
+mod gateway;
 mod pay;
 mod read;
 mod reasons;
@@ -12,6 +13,7 @@ use client::report::capitalised;
 use client::{Client, Error};
 use serde::Serialize;
 
+pub(crate) use gateway::gateway;
 pub(crate) use pay::{deposit, submit, transfer};
 pub(crate) use read::{accounts, audit, balance};
 pub(crate) use status::status;

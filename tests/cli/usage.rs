@@ -95,6 +95,7 @@ fn every_command_explains_itself() {
     for line in [
         "",
         "up",
+        "gateway",
         "node",
         "coordinator",
         "transfer",
