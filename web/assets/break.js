@@ -3,6 +3,7 @@
 import { control, post } from "./api.js";
 import { cliLine } from "./app.js";
 import { button, choice, field, h, mark, replace, select } from "./dom.js";
+import { figure } from "./figure.js";
 import { number, place } from "./operate.js";
 import { verdictCard } from "./verdict.js";
 
@@ -48,7 +49,8 @@ export const breakIt = {
     const run = async (body, who) => {
       replace(stage, h("div", { class: "card running" }, mark("wait", "skull", `The transfer runs, ${who} dies, recovery follows …`)));
       const answer = await app.attempt(() => post(control("scenarios"), body));
-      replace(stage, answer ? verdictCard(answer) : idle);
+      const crashed = answer?.transactions?.find((one) => one.txn);
+      replace(stage, answer ? verdictCard(answer) : idle, crashed && figure(app, crashed.txn, ends));
       stage.querySelector("h2")?.focus();
     };
 

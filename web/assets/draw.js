@@ -13,7 +13,7 @@ const ROW_MIN = 17;
 const ROW_MAX = 30;
 const TOP = 44;
 const BOTTOM = 12;
-const ROOMY = 92; // Lanes this far apart have room for what a message says.
+const ROOMY = 82; // Lanes this far apart have room for what a message says.
 
 /**
  * Draws into `svg`, `width` wide; rows are as high as `room` allows. `cursor` is the index of the last step that has happened, or null for all; `chosen(at)` is told which
@@ -35,6 +35,7 @@ export function draw(svg, { events, nodes, states, width, room, cursor, chosen }
     s("g", {}, ...plan.lanes.map((name) => lane(name, place, height, states.get(name)))),
     cursor === null ? "" : band(plan.steps[shown], place),
     times(plan, place, shown),
+    s("g", {}, ...plan.pauses.map((pause) => drawPause(pause, place))),
     s("g", {}, ...stretches(plan, at, place, shown)),
     s("g", {}, ...plan.arrows.map((arrow) => drawArrow(arrow, place, faint(at.get(arrow.step))))),
     s("g", {}, ...plan.arrows.map((arrow) => caption(arrow, place, faint(at.get(arrow.step))))),
@@ -45,9 +46,9 @@ export function draw(svg, { events, nodes, states, width, room, cursor, chosen }
 }
 
 function geometry({ lanes, rows }, width, room) {
-  const roomy = width >= 560;
-  const left = roomy ? 96 : 34;
-  const right = roomy ? 104 : 46;
+  const roomy = width >= 540;
+  const left = roomy ? 96 : Math.min(48, width / lanes.length / 2);
+  const right = roomy ? 100 : left;
   const gap = lanes.length > 1 ? Math.min(210, (width - left - right) / (lanes.length - 1)) : 0;
   const row = Math.max(ROW_MIN, Math.min(ROW_MAX, (room - TOP - BOTTOM) / rows));
   return {
@@ -74,6 +75,12 @@ function band(step, place) {
   return s("rect", { class: "band", x: 0, y: place.y(step.row) - place.row / 2, width: place.width, height: place.row });
 }
 
+function drawPause({ row, us }, place) {
+  return s("g", { class: "pause" },
+    s("line", { x1: 8, x2: place.width - 8, y1: place.y(row), y2: place.y(row) }),
+    s("text", { x: (place.x("client") + place.x("coordinator")) / 2, y: place.y(row) + 4, "text-anchor": "middle" }, `${span(us)} later`));
+}
+
 // The time since the beginning, at the left, once per row that begins something.
 function times(plan, place, shown) {
   if (!place.roomy || plan.steps.length === 0) return "";
@@ -93,10 +100,18 @@ function times(plan, place, shown) {
   return s("g", {}, ...texts);
 }
 
-// What lasts: in doubt from the promise to the decision, locks likewise.
+// What lasts: in doubt from the promise to the decision, locks likewise, and death.
 function stretches(plan, at, place, shown) {
   const drawn = [];
   const open = new Map();
+  const dead = new Map();
+  const bury = (process, row) => {
+    if (!dead.has(process)) return;
+    const x = place.x(process);
+    const from = { x1: x, x2: x, y1: place.y(dead.get(process)), y2: place.y(row) };
+    drawn.push(s("line", { class: "dead-ground", ...from }), s("line", { class: "dead-line", ...from }));
+    dead.delete(process);
+  };
   const bottom = () => plan.steps.slice(0, shown + 1).reduce((row, step) => Math.max(row, step.row), 0);
   const close = (node, row, ended) => {
     const held = open.get(node);
@@ -107,6 +122,8 @@ function stretches(plan, at, place, shown) {
   for (const step of plan.steps) {
     if (at.get(step) > shown) break;
     const { process, what, kind, line = "" } = step.event;
+    if (what === "died") dead.set(process, step.row);
+    if (what === "started") bury(process, step.row);
     if (what !== "recorded") continue;
     if (kind === "prepare_ok") {
       const accounts = line.split(" ").slice(2).filter((word, index) => index % 2 === 0 && !word.startsWith("("));
@@ -116,6 +133,7 @@ function stretches(plan, at, place, shown) {
     }
   }
   for (const node of [...open.keys()]) close(node, bottom() + 0.6, false);
+  for (const process of [...dead.keys()]) bury(process, bottom() + 0.6);
   return drawn;
 }
 

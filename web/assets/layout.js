@@ -2,13 +2,18 @@
 //
 // Rows are logical time (Lamport's clocks): an event stands one row below what happened before it in the same process,
 // and below the sending of what it received. So whatever could have happened at once stands side by side, and every arrow
-// points down.
+// points down. Where nothing happened for long, or somebody died, real time is what matters: all that came later stands below.
 
 /** How many rows an arrow that arrives nowhere falls. */
 const LOST_ROWS = 1;
+/** A pause of this many microseconds is drawn as one. */
+const PAUSE_US = 150_000;
+
+const FATES = new Set(["died", "started", "restarted", "froze", "thawed"]);
 
 /**
- * @returns `{lanes: [name], steps: [{event, row, lane, arrow?}], arrows: [{step, from, to, kind, line, fromRow, toRow, state}], rows}`
+ * @returns `{lanes: [name], steps: [{event, row, lane, arrow?}], arrows: [{step, from, to, kind, line, fromRow, toRow, state}],
+ * pauses: [{row, us}], rows}`
  * `steps` is the order in which to tell the story: no effect before its cause. An arrow's `state` is "arrived", "flying" or "lost".
  */
 export function layout(events, nodes) {
@@ -18,27 +23,38 @@ export function layout(events, nodes) {
   const steps = order(shown, pairs);
   const next = new Map(lanes.map((name) => [name, 0]));
   const byEvent = new Map();
+  const pauses = [];
+  let floor = 0; // Nothing that is still to come stands higher.
+  let deepest = -1;
+  let before_us = null;
   const breath = new Map();
   for (const step of steps) {
     const { event } = step;
     const lane = event.process;
     const cause = byEvent.get(pairs.causeOf.get(event));
-    let row = next.get(lane) ?? 0;
+    if (before_us !== null && event.at_us - before_us >= PAUSE_US) {
+      pauses.push({ row: deepest + 1, us: event.at_us - before_us });
+      floor = deepest + 2;
+    }
+    before_us = Math.max(before_us ?? 0, event.at_us);
+    let row = Math.max(floor, next.get(lane) ?? 0);
     // What the client says has no event at the client: it stands one row above where it is heard.
     if (event.what === "received" && event.peer === "client") row = Math.max(row, (next.get("client") ?? 0) + 1);
     if (cause) row = Math.max(row, cause.row + 1);
     // One breath, one row: what a process sends to several, or writes without waiting.
     const before = breath.get(lane);
-    if (before && before.event.what === event.what && together(before.event, event)) row = before.row;
+    if (before && before.row >= floor && before.event.what === event.what && together(before.event, event)) row = before.row;
     step.row = row;
     step.lane = lane;
     next.set(lane, row + 1);
+    deepest = Math.max(deepest, row);
+    if (FATES.has(event.what)) floor = Math.max(floor, row + 1);
     breath.set(lane, step);
     byEvent.set(event, step);
   }
   const arrows = steps.flatMap((step) => arrow(step, pairs, byEvent));
   const rows = Math.max(1, ...steps.map((step) => step.row), ...arrows.map((one) => one.toRow)) + 1;
-  return { lanes, steps, arrows, rows };
+  return { lanes, steps, arrows, pauses, rows };
 }
 
 function laneNames(events, nodes) {

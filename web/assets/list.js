@@ -97,5 +97,5 @@ export function outcomeMark(outcome) {
 
 /** A link to a transaction's diagram. */
 export function txLink(id, text = short(id)) {
-  return h("a", { class: "mono", href: `#/tx/${id}`, title: `Show ${id} as it happened` }, icon("live"), text);
+  return h("a", { class: "mono tx-link", href: `#/tx/${id}`, title: `Show ${id} as it happened` }, icon("live"), text);
 }

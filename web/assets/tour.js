@@ -105,6 +105,7 @@ function show(app, at) {
   const acts = card.acts ?? [[card.act]];
   place.hidden = false;
   place.className = "";
+  document.body.classList.add("touring");
   place.dataset.card = at + 1;
   unpoint();
   const run = (argument) => async () => {
@@ -170,6 +171,7 @@ function shut() {
   remember();
   unpoint();
   document.getElementById("tour").hidden = true;
+  document.body.classList.remove("touring");
 }
 
 function remember() {

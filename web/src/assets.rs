@@ -59,6 +59,7 @@ const ASSETS: &[Asset] = &[
     asset!("/draw.js", "draw.js", SCRIPT),
     asset!("/emitter.js", "emitter.js", SCRIPT),
     asset!("/export.js", "export.js", SCRIPT),
+    asset!("/figure.js", "figure.js", SCRIPT),
     asset!("/format.js", "format.js", SCRIPT),
     asset!("/glyphs.js", "glyphs.js", SCRIPT),
     asset!("/layout.js", "layout.js", SCRIPT),
