@@ -1,0 +1,36 @@
+// How large the page is and how soon it paints, each time in a new profile with an empty cache.
+
+import { open } from "./browser.js";
+
+/** Opens the page `times` times: `{bytes, requests, foreign, server_ms, first_paint_ms, all}`; times are medians. */
+export async function measure(browser, url, times) {
+  const own = new URL(url).origin;
+  const foreign = new Set();
+  const runs = [];
+  for (let run = 0; run < times; run++) {
+    const page = await open(browser, "about:blank", { newcomer: true });
+    let bytes = 0;
+    let requests = 0;
+    page.on("request", (request) => {
+      if (!request.url().startsWith(own) && !request.url().startsWith("data:")) foreign.add(request.url());
+    });
+    page.on("response", async (response) => {
+      if (new URL(response.url()).pathname.startsWith("/v1/")) return;
+      requests += 1;
+      bytes += (await response.body().catch(() => "")).length;
+    });
+    await page.goto(url, { waitUntil: "load" });
+    await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
+    const timing = await page.evaluate(() => {
+      const [navigation] = performance.getEntriesByType("navigation");
+      return { server_ms: navigation.responseStart - navigation.requestStart, first_paint_ms: performance.getEntriesByName("first-contentful-paint")[0].startTime };
+    });
+    runs.push({ ...timing, bytes, requests });
+    await page.context().close();
+  }
+  const median = (name) => runs.map((run) => run[name]).sort((one, other) => one - other)[Math.floor(runs.length / 2)];
+  return {
+    bytes: Math.max(...runs.map((run) => run.bytes)), requests: median("requests"), foreign: [...foreign],
+    server_ms: median("server_ms"), first_paint_ms: median("first_paint_ms"), all: runs.map((run) => Math.round(run.first_paint_ms)),
+  };
+}
