@@ -70,7 +70,8 @@ class App extends Emitter {
   /** Tells the reader what went wrong, whether money moved, and what to do. */
   problem(problem) {
     const moved = { no: "No money moved.", unknown: "Whether money moved is unknown.", yes: "Money moved." }[problem.moneyMoved] ?? "";
-    this.notice([problem.message, moved, problem.next].filter(Boolean).join(" "), "bad");
+    const said = problem.message.includes(moved) ? "" : moved;
+    this.notice([problem.message, said, problem.next].filter(Boolean).join(" "), "bad");
   }
 
   /** Runs `act`; a problem becomes a notice and the result undefined. */
@@ -91,7 +92,8 @@ class App extends Emitter {
       if (problem.status !== 404) return; // Gone for now; the stream says so.
       this.cluster = null;
       const status = await get("/v1/status").catch(() => null);
-      if (status?.nodes) this.#nodes = status.nodes.map((node) => node.node ?? node.name);
+      const nodes = status?.coordinators?.find((one) => one.nodes?.length > 0)?.nodes ?? [];
+      if (nodes.length > 0) this.#nodes = nodes.map(({ node }) => node);
     }
     this.emit("cluster", this.cluster);
   }

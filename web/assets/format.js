@@ -47,5 +47,5 @@ export function count(number) {
 /** A rate with as many digits as mean something. */
 export function rate(number) {
   if (number === undefined || number === null) return "–";
-  return number !== 0 && Math.abs(number) < 10 ? number.toFixed(1) : count(number);
+  return !Number.isInteger(number) && Math.abs(number) < 10 ? number.toFixed(1) : count(number);
 }

@@ -8,6 +8,8 @@ import { Receipt } from "./receipt.js";
 import { Stage } from "./stage.js";
 import { TransactionList } from "./list.js";
 
+const DWELL_MS = 1200;
+
 let current = null;
 
 export const live = {
@@ -52,10 +54,14 @@ class Live {
       h("div", { class: "live-grid" }, this.#list.element, this.#stage.element, this.#receipt.element));
 
     const drawList = atMostEvery(250, () => this.#list.draw(this.#id));
+    // Under load each one stays long enough to be seen.
+    const newest = atMostEvery(DWELL_MS, () => {
+      if (this.#follow) this.#look([...memory.transactions.keys()].at(-1) ?? null);
+    });
     const drawStage = eachFrame(() => this.#draw());
     this.#ends.push(
-      memory.on("new", (transaction) => {
-        if (this.#follow) this.#look(transaction.id);
+      memory.on("new", () => {
+        if (this.#follow) newest();
         drawList();
       }),
       memory.on("transaction", (transaction) => {

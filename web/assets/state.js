@@ -68,7 +68,7 @@ async function readState(owner) {
   const entries = page.entries ?? [];
   const trees = Map.groupBy(entries, (entry) => entry.tree ?? "entries");
   const tables = [...trees].map(([tree, list]) => h("section", {},
-    h("h3", {}, `${tree} · ${list.length}`),
+    h("h2", { class: "tree" }, `${tree} · ${list.length}`),
     h("table", { class: "entries" }, h("tbody", {}, ...list.map(({ key, value }) => h("tr", {},
       h("td", { class: "mono key" }, typeof key === "string" ? key : JSON.stringify(key)),
       h("td", { class: "mono value" }, pretty(value))))))));
