@@ -81,6 +81,7 @@ class Live {
   }
 
   close() {
+    this.#follow = false;
     this.#ends.forEach((end) => end());
     this.#app.memory.pinned = null;
   }
