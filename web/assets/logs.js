@@ -43,18 +43,24 @@ export const logs = {
       process.value = chosen;
     }
 
-    // What was said before anybody looked.
-    get(control("logs")).then((page) => {
-      const known = page.lines ?? page;
-      if (Array.isArray(known)) known.forEach((one) => app.memory.log(one));
+    // What was said before anybody looked. Asked once live lines come, so that none falls between.
+    const before = async () => {
+      const page = await get(control("logs")).catch(() => ({}));
+      app.memory.logsBefore(page.lines ?? []);
       draw();
-    }).catch(() => {});
+    };
     app.stream.logs(true);
+    before();
     process.addEventListener("change", draw);
     contains.addEventListener("input", draw);
     names();
     draw();
-    const ends = [app.memory.on("log", draw), app.on("cluster", names)];
+    const again = (state) => {
+      if (state !== "open") return;
+      app.memory.forgetLogs();
+      before();
+    };
+    const ends = [app.memory.on("log", draw), app.on("cluster", names), app.stream.on("state", again)];
     return () => {
       ends.forEach((end) => end());
       app.stream.logs(false);

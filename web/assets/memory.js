@@ -36,12 +36,26 @@ export class Memory extends Emitter {
     stream.on("log", (line) => this.log(line));
   }
 
-  /** Takes in a line of a process's log. */
+  /** Takes in a line of a process's log. Lines are numbered; what was told before is not told again. */
   log(line) {
-    if (line.n !== undefined && line.n <= this.#logSeen) return; // Told again after a reconnect.
-    this.#logSeen = line.n ?? this.#logSeen;
+    if (line.n <= this.#logSeen) return;
+    this.#logSeen = line.n;
     this.logs.push(line);
     this.emit("log", line);
+  }
+
+  /** Takes in lines from before anybody listened, in whatever order they and the live ones came. */
+  logsBefore(lines) {
+    const all = new Map([...lines, ...this.logs.all()].map((line) => [line.n, line]));
+    this.logs.clear();
+    [...all.values()].sort((one, other) => one.n - other.n).forEach((line) => this.logs.push(line));
+    this.#logSeen = this.logs.last()?.n ?? 0;
+  }
+
+  /** The lines are another server's from now on. */
+  forgetLogs() {
+    this.logs.clear();
+    this.#logSeen = 0;
   }
 
   /** Takes in one event of one transaction. */
@@ -67,8 +81,7 @@ export class Memory extends Emitter {
   forgetAll() {
     this.transactions.clear();
     this.numbers.clear();
-    this.logs.clear();
-    this.#logSeen = 0;
+    this.forgetLogs();
     this.emit("forgotten");
   }
 

@@ -28,7 +28,7 @@ export const processes = {
     const auto = h("input", { type: "checkbox", checked: true });
     auto.addEventListener("change", () => app.attempt(() => post(control("auto_restart"), { on: auto.checked })));
     const none = h("p", { class: "empty" }, "This server has no control over processes: it is a gateway. Start the panel with twopence up.");
-    const all = (action) => () => app.attempt(() => post(control(`processes/all/${action}`))).then(() => app.refresh());
+    const all = (action) => () => order(app, "all", action);
 
     const section = h("div", { class: "columns two" },
       h("section", { class: "card stack", "aria-label": "Processes" },
@@ -66,6 +66,13 @@ export const processes = {
   },
 };
 
+// Does it, and says what one would have typed.
+async function order(app, name, action) {
+  const done = await app.attempt(() => post(control(`processes/${encodeURIComponent(name)}/${action}`)));
+  if (done?.cli) app.notice(`$ ${done.cli}`);
+  app.refresh();
+}
+
 class Row {
   #state = h("td");
   #pid = h("td", { class: "num mono", data: { label: "pid" } });
@@ -74,7 +81,7 @@ class Row {
   #drawn = "";
 
   constructor(app, name) {
-    this.#buttons = ACTIONS.map(([action, text, glyph]) => button(text, () => app.attempt(() => post(control(`processes/${name}/${action}`))).then(() => app.refresh()),
+    this.#buttons = ACTIONS.map(([action, text, glyph]) => button(text, () => order(app, name, action),
       { glyph, tone: action === "kill" ? "danger tight" : "tight", data: { action }, "aria-label": `${text} ${name}` }));
     this.element = h("tr", { data: { process: name } }, h("th", { scope: "row", class: "process-name" }, name), this.#state, this.#pid, this.#port,
       h("td", {}, h("div", { class: "row actions" }, ...this.#buttons)));

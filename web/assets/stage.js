@@ -155,9 +155,12 @@ export class Stage {
   async #dieHere() {
     const at = this.#cursor ?? this.#steps.length - 1;
     const { event } = this.#steps[at];
-    const { process, kind, what, peer } = event;
+    const { process, what, peer } = event;
+    const { legs: moved } = this.#transaction.summary();
     await this.#app.attempt(async () => {
-      const answer = await post(control("scenarios"), { name: "die_here", process, kind, what, peer });
+      const answer = await post(control("scenarios"), {
+        name: "die_here", process, what, kind: kindOf(event, this.#transaction.events), peer: peer ?? undefined, legs: moved.length > 1 ? moved : undefined,
+      });
       replace(this.#verdict, verdictCard(answer, () => { this.#verdict.hidden = true; }));
       this.#verdict.hidden = false;
       this.#verdict.querySelector("h2")?.focus();
@@ -169,6 +172,13 @@ export class Stage {
     if (kind === "svg") save(file, "image/svg+xml", svgFile(this.#svg));
     else save(file, "text/plain", mermaid(this.#transaction.events, this.#app.nodes()));
   }
+}
+
+// A sync has no kind of its own: it is that of the newest record it covers.
+function kindOf(event, events) {
+  if (event.what !== "synced") return event.kind;
+  const covered = events.filter(({ process, what, seq }) => process === event.process && what === "recorded" && seq <= event.seq);
+  return covered.at(-1)?.kind ?? "";
 }
 
 // The client is not a process of the cluster, and who is dead cannot die.

@@ -9,15 +9,12 @@ export async function measure(browser, url, times) {
   const runs = [];
   for (let run = 0; run < times; run++) {
     const page = await open(browser, "about:blank", { newcomer: true });
-    let bytes = 0;
-    let requests = 0;
+    const files = [];
     page.on("request", (request) => {
       if (!request.url().startsWith(own) && !request.url().startsWith("data:")) foreign.add(request.url());
     });
-    page.on("response", async (response) => {
-      if (new URL(response.url()).pathname.startsWith("/v1/")) return;
-      requests += 1;
-      bytes += (await response.body().catch(() => "")).length;
+    page.on("response", (response) => {
+      if (!new URL(response.url()).pathname.startsWith("/v1/")) files.push(response.body());
     });
     await page.goto(url, { waitUntil: "load" });
     await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
@@ -25,7 +22,8 @@ export async function measure(browser, url, times) {
       const [navigation] = performance.getEntriesByType("navigation");
       return { server_ms: navigation.responseStart - navigation.requestStart, first_paint_ms: performance.getEntriesByName("first-contentful-paint")[0].startTime };
     });
-    runs.push({ ...timing, bytes, requests });
+    const bodies = await Promise.all(files);
+    runs.push({ ...timing, bytes: bodies.reduce((sum, body) => sum + body.length, 0), requests: bodies.length });
     await page.context().close();
   }
   const median = (name) => runs.map((run) => run[name]).sort((one, other) => one - other)[Math.floor(runs.length / 2)];
