@@ -30,6 +30,11 @@ export function short(id) {
   return parts.length === 3 ? `${parts[1]}-${parts[2]}` : `${id.slice(0, 8)}…`;
 }
 
+/** A line of a log or a diagram with its transaction ids cut short. */
+export function shortIds(line) {
+  return line.replace(/\b[0-9a-f]{16}-(\d+-\d+)\b/g, "$1");
+}
+
 /** Legs in one line: `N1/A −10 → N2/B +10`. */
 export function legs(list) {
   const one = ({ node, account, delta: by }) => `${node}/${account} ${delta(by)}`;

@@ -2,6 +2,7 @@
 
 import { control, post, submit } from "./api.js";
 import { button, h } from "./dom.js";
+import { shortIds } from "./format.js";
 import { money } from "./accounts.js";
 
 export class Quick {
@@ -44,7 +45,7 @@ export class Quick {
     this.#next.hidden = !on;
     this.#next.disabled = holding.length === 0;
     const [first, ...more] = holding;
-    this.#holding.textContent = !on ? "" : first ? `holds ${first}${more.length ? ` and ${more.length} more` : ""}` : "nothing to hold: start a transfer";
+    this.#holding.textContent = !on ? "" : first ? `holds ${shortIds(first)}${more.length ? ` and ${more.length} more` : ""}` : "nothing to hold: start a transfer";
   }
 
   // Not awaited in step mode: its answer comes only when its messages were let go.

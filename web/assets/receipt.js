@@ -1,7 +1,7 @@
 // The receipt of a transaction: everything that happened to one id, in the order in which a person asks.
 
 import { h, icon, mark, replace } from "./dom.js";
-import { clock, delta, short, span } from "./format.js";
+import { clock, delta, shortIds, span } from "./format.js";
 import { ending, txLink } from "./list.js";
 import { because, name } from "./words.js";
 
@@ -93,5 +93,5 @@ function everything(transaction) {
     h("summary", {}, `All ${transaction.events.length} events`),
     h("ol", { class: "events mono" }, ...transaction.events.map((event) => h("li", {},
       h("span", { class: "soft" }, `+${span(event.at_us - first)} `), `${event.process} ${event.what} `,
-      event.line && event.what !== "synced" ? event.line.replace(transaction.id, short(transaction.id)) : event.kind ?? ""))));
+      event.line && event.what !== "synced" ? shortIds(event.line) : event.kind ?? ""))));
 }
