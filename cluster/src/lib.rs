@@ -31,6 +31,7 @@ mod ports;
 mod process;
 mod proxy;
 mod ready;
+pub mod story;
 
 pub use crate::cluster::{Cluster, name};
 pub use config::{ClusterConfig, Link, Log, Ports, TakeLine};

@@ -9,7 +9,7 @@ mod finding;
 mod havoc;
 mod history;
 mod load;
-mod points;
+pub(crate) mod points;
 mod progress;
 mod pulse;
 mod report;

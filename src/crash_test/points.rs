@@ -1,4 +1,5 @@
-//! The named points at which a crash test lets processes die, and which faults of the catalogue that is.
+//! The named points at which a crash test lets processes die, and which faults of the catalogue that is. The panel offers
+//! them too.
 
 use client::Target;
 use engine::{Dice, StoreKind};
@@ -102,6 +103,36 @@ pub(super) fn id(armed: &str) -> Option<&'static str> {
     let all = [NODE, COORDINATOR, JSON, SLED, &[SYNC]];
     let known = all.into_iter().flatten().find(|(name, _)| *name == point);
     known.map(|(_, id)| *id)
+}
+
+/// A point as others are told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// Whose: `coordinator`, `node`, or `any`.
+    pub(crate) process: &'static str,
+    /// Of which store, if it is a store's.
+    pub(crate) store: Option<&'static str>,
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// The fault's id in the catalogue.
+    pub(crate) fault: &'static str,
+}
+
+/// The points that a process can come to once it is up.
+pub(crate) fn while_running() -> impl Iterator<Item = Listed> {
+    let of = |process, store, points: &'static [Point]| {
+        points.iter().map(move |&(name, fault)| Listed {
+            process,
+            store,
+            name,
+            fault,
+        })
+    };
+    of("coordinator", None, COORDINATOR)
+        .chain(of("node", None, NODE))
+        .chain(of("any", Some("json"), JSON))
+        .chain(of("any", Some("sled"), SLED))
+        .filter(|point| !is_in_recovery(point.name) && point.name != "appended.EPOCH")
 }
 
 /// Whether it kills a process that has not come up yet.

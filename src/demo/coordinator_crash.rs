@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use client::{Ask, Pipeline, RequestId, Target, fresh_request_id};
 use client::{Error, Order};
+use cluster::story::{CoordinatorPoint, Found};
 
 use super::Demo;
 use super::stage::{Stage, order, shown};
@@ -15,62 +16,33 @@ const AMOUNT: i64 = 50;
 /// How long the coordinator may take to die.
 const DEATH_MAX: Duration = Duration::from_secs(30);
 
-struct Point {
-    name: &'static str,
-    failpoint: &'static str,
-    tells: &'static str,
-    commits: bool,
-}
-
 /// The demo at one point, or at all.
 pub(super) fn demos(at: Option<CoordinatorCrashPoint>) -> Vec<Demo> {
-    let all = [
-        CoordinatorCrashPoint::Prepare,
-        CoordinatorCrashPoint::BeforeCommit,
-        CoordinatorCrashPoint::AfterCommit,
-    ];
-    let chosen = all
+    let at = at.map(|at| match at {
+        CoordinatorCrashPoint::Prepare => CoordinatorPoint::Prepare,
+        CoordinatorCrashPoint::BeforeCommit => CoordinatorPoint::BeforeCommit,
+        CoordinatorCrashPoint::AfterCommit => CoordinatorPoint::AfterCommit,
+    });
+    let chosen = CoordinatorPoint::ALL
         .into_iter()
-        .filter(|point| at.is_none_or(|at| at == *point))
-        .map(point);
+        .filter(|point| at.is_none_or(|at| at == *point));
     chosen
         .map(|point| {
-            Demo::new(&format!("coordinator-crash --at {}", point.name), move |stage| {
-                tell(stage, &point)
-            })
+            Demo::new(
+                &format!("coordinator-crash --at {}", point.name()),
+                move |stage| tell(stage, point),
+            )
         })
         .collect()
 }
 
-fn point(at: CoordinatorCrashPoint) -> Point {
-    match at {
-        CoordinatorCrashPoint::Prepare => Point {
-            name: "prepare",
-            failpoint: "sent.prepare=kill@2",
-            tells: "It dies when both nodes have been asked to prepare: nothing is decided, so the transfer aborts.",
-            commits: false,
-        },
-        CoordinatorCrashPoint::BeforeCommit => Point {
-            name: "before-commit",
-            failpoint: "append.COMMIT=kill",
-            tells: "It dies when both nodes have voted YES, before it notes a decision: the transfer aborts.",
-            commits: false,
-        },
-        CoordinatorCrashPoint::AfterCommit => Point {
-            name: "after-commit",
-            failpoint: "synced.COMMIT=kill",
-            tells: "It dies when COMMIT is on its disk and nobody knows yet: decided is decided, it commits.",
-            commits: true,
-        },
-    }
-}
-
-fn tell(stage: &mut Stage, point: &Point) -> Result<(), Wrong> {
-    stage.say(&format!("N1/A → N2/B {AMOUNT}. {}", point.tells));
+fn tell(stage: &mut Stage, point: CoordinatorPoint) -> Result<(), Wrong> {
+    stage.say(&format!("N1/A → N2/B {AMOUNT}. {}", point.tells()));
     let before = stage.balances()?;
     stage.say(&format!("Before: {}.", shown(before)));
     let epoch = stage.epoch()?;
-    stage.arm(Target::Coordinator, point.failpoint)?;
+    let (failpoint, hit) = point.failpoint();
+    stage.arm(Target::Coordinator, &format!("{failpoint}=kill@{hit}"))?;
     let order = order("N1/A", "N2/B", AMOUNT);
     let request = fresh_request_id();
     lose_the_answer(stage, request, &order)?;
@@ -78,8 +50,8 @@ fn tell(stage: &mut Stage, point: &Point) -> Result<(), Wrong> {
     see_recovery(stage, point)?;
     stage.settle()?;
     stage.see_agreement(request)?;
-    stage.ask_again(request, &order, point.commits)?;
-    let moved = if point.commits { AMOUNT } else { 0 };
+    stage.ask_again(request, &order, point.commits())?;
+    let moved = if point.commits() { AMOUNT } else { 0 };
     stage.check(before, [-moved, moved, 0])
 }
 
@@ -116,7 +88,7 @@ fn lose_the_answer(stage: &Stage, request: RequestId, order: &Order) -> Result<(
 }
 
 /// Shows what the restarted coordinator found in its log.
-fn see_recovery(stage: &mut Stage, point: &Point) -> Result<(), Wrong> {
+fn see_recovery(stage: &mut Stage, point: CoordinatorPoint) -> Result<(), Wrong> {
     let Some(cluster) = stage.cluster() else {
         stage.say(
             "Its log line \"Found 1 incomplete transactions …\" stands in the terminal of `twopence up`.",
@@ -127,19 +99,17 @@ fn see_recovery(stage: &mut Stage, point: &Point) -> Result<(), Wrong> {
     // Recovery is over when it serves.
     cluster.wait_line(Target::Coordinator, "serves on")?;
     let lines = cluster.log_lines(Target::Coordinator);
-    let found = lines
-        .iter()
-        .find_map(|line| line.find("Found ").map(|start| &line[start..]));
-    stage.say(&match found {
-        Some(found) => format!("The coordinator: {found}."),
+    let found = Found::among(lines.iter().map(String::as_str));
+    stage.say(&match &found {
+        Some(found) => format!("The coordinator: {}.", found.text),
         None => "The coordinator finds no record of it.".to_owned(),
     });
-    let counts = found.map_or(Some((0, 0)), counts);
-    match (counts, point.commits) {
-        (Some((1, 0)), true) | (Some((0, 1)), false) => Ok(()),
+    let counts = found.map_or((0, 0), |found| (found.commit, found.abort));
+    match (counts, point.commits()) {
+        ((1, 0), true) | ((0, 1), false) => Ok(()),
         // Only a decision is forced to disk. That a transaction began need not be, and no record means abort.
-        (Some((0, 0)), false) if !every_append_is_written => Ok(()),
-        (Some(_) | None, commits) => {
+        ((0, 0), false) if !every_append_is_written => Ok(()),
+        (_, commits) => {
             let expected = if commits {
                 "1 to commit, 0 to abort"
             } else {
@@ -147,27 +117,5 @@ fn see_recovery(stage: &mut Stage, point: &Point) -> Result<(), Wrong> {
             };
             Err(Wrong::Story(format!("it must have found {expected}")))
         }
-    }
-}
-
-/// How many transactions a coordinator found to commit and to abort. What their node has to tell is not counted: such
-/// can be left of deposits made a moment before.
-fn counts(found: &str) -> Option<(u32, u32)> {
-    let (_, rest) = found.split_once(": ")?;
-    let (commit, rest) = rest.split_once(" to commit, ")?;
-    let (abort, _) = rest.split_once(" to abort")?;
-    Some((commit.parse().ok()?, abort.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_coordinator_found_is_read_from_its_line() {
-        let line = "Found 3 incomplete transactions from previous run: 1 to commit, 2 to abort";
-        assert_eq!(counts(line), Some((1, 2)));
-        assert_eq!(counts(&format!("{line}, 1 for their node to tell")), Some((1, 2)));
-        assert_eq!(counts("Found nothing"), None);
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod lines;
 mod memory;
 mod opening;
 mod panel;
+mod stored;
 mod supervise;
 
 use std::fs;

@@ -1,17 +1,20 @@
 //! What the control panel needs of this program: whatever has to do with the files of the cluster.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
+use client::Target;
 use cluster::{Cluster, Keeper, OrderError, Ports};
-use web::control::{LogBook, Program, Shape};
+use web::control::{Failpoint, LogBook, Program, Shape, Stored};
 use web::{Code, Problem};
 
 use super::interrupt::Interrupt;
 use super::invocation::own_name;
 use super::memory::Memory;
-use super::{Failure, fresh, not_started, opening};
+use super::{Failure, fresh, not_started, opening, stored};
 use crate::cli::{UP_NODES_MAX, UpArgs};
+use crate::crash_test::points;
 
 /// This program, to the panel that it serves.
 #[derive(Debug)]
@@ -91,6 +94,20 @@ impl Program for Panel {
             Err(error) => return Err(error.into()),
         }
         opening::open(keeper, &memory, dir).map_err(|failure| failed(&failure))
+    }
+
+    fn stored(&self, dir: &Path, owner: Target) -> Result<Box<dyn Stored>, Problem> {
+        stored::read(dir, owner)
+    }
+
+    fn failpoints(&self) -> Vec<Failpoint> {
+        let point = |point: points::Listed| Failpoint {
+            process: point.process,
+            store: point.store,
+            name: point.name,
+            what: faults::find(point.fault).map_or("", |fault| fault.what),
+        };
+        points::while_running().map(point).collect()
     }
 }
 

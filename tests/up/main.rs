@@ -4,6 +4,7 @@
 mod http;
 mod processes;
 mod running;
+mod scenarios;
 
 use std::fs;
 use std::io::{self, Read, Write};

@@ -94,7 +94,7 @@ fn a_new_cluster_takes_the_place_of_the_old_one_if_that_may_be_erased() {
     renew(&json!({"nodes": 3})).problem(409, "would_erase");
     renew(&json!({"nodes": 65, "erase": true})).problem(400, "bad_request");
     renew(&json!({"store": "paper", "erase": true})).problem(400, "bad_request");
-    renew(&json!({"nodess": 3, "erase": true})).problem(400, "bad_request");
+    renew(&json!({"nodess": 3, "erase": true})).problem(400, "bad_json");
     let http: u16 = up
         .http()
         .trim_end_matches('/')
@@ -172,6 +172,6 @@ fn what_the_processes_log_is_read_in_one_place() {
     eventually("the node's commit", || committed("N2"));
     let text = get(&up.http(), "/v1/control/logs/download").text;
     assert!(text.contains("N1          | "), "{text}");
-    get(&up.http(), "/v1/control/logs?after=x").problem(400, "bad_request");
+    get(&up.http(), "/v1/control/logs?after=x").problem(400, "bad_query");
     up.stop();
 }

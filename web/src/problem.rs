@@ -210,6 +210,11 @@ impl Problem {
         }
     }
 
+    /// What happened.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Which error it is.
     pub fn code(&self) -> Code {
         self.code

@@ -59,9 +59,12 @@ impl Drop for Held {
     fn drop(&mut self) {
         let mut house = self.keeper.house();
         // A new cluster may have fewer nodes.
+        let dead = house.known(self.target).is_ok_and(|view| view.pid.is_none());
         if let Some(charge) = house.charges.get_mut(&self.target) {
             charge.held = false;
-            if charge.wanted && charge.judged {
+            if charge.wanted && dead {
+                // Also if nobody has come to judge its end yet.
+                charge.judged = true;
                 charge.due = Some(Instant::now());
             }
         }

@@ -12,7 +12,8 @@ use cluster::TakeLine;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
-use super::{Asked, Here};
+use super::Here;
+use crate::extract::Query;
 use crate::paths::Paths;
 
 /// Most lines that are kept, and most bytes in them.
@@ -171,7 +172,7 @@ struct Lines {
     last: u64,
 }
 
-async fn logs(Here(control): Here, Asked(filter): Asked<LogFilter>, Asked(page): Asked<Page>) -> Json<Lines> {
+async fn logs(Here(control): Here, Query(filter): Query<LogFilter>, Query(page): Query<Page>) -> Json<Lines> {
     let limit = page.limit.unwrap_or(PAGE).min(PAGE_MAX);
     let book = control.logs();
     // Asked first: a line that comes in between is then told once more rather than never.
@@ -191,7 +192,7 @@ async fn logs(Here(control): Here, Asked(filter): Asked<LogFilter>, Asked(page):
 }
 
 /// The whole book as text.
-async fn download(Here(control): Here, Asked(filter): Asked<LogFilter>) -> Response {
+async fn download(Here(control): Here, Query(filter): Query<LogFilter>) -> Response {
     let mut text = String::new();
     for line in control.logs().newest(&filter, LINES_MAX) {
         writeln!(text, "{:11} | {}", line.process, line.line).expect("a string takes all");

@@ -5,15 +5,21 @@
 //! | `program.rs` | what does this need of the program around it |
 //! | `processes.rs` | start, stop, kill, freeze; a new cluster |
 //! | `logs.rs` | what have the processes written to stderr |
+//! | `failpoints.rs` | at which points can a process be made to die |
+//! | `step.rs` | step mode: the coordinator waits before each message |
+//! | `scenario/` | stories that end with a verdict |
 
+mod failpoints;
 mod logs;
 mod processes;
 mod program;
+mod scenario;
+mod step;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
-use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use cluster::{Keeper, OrderError};
 use serde::de::DeserializeOwned;
@@ -22,12 +28,11 @@ use crate::paths::Paths;
 use crate::problem::{Code, Problem};
 use crate::state::AppState;
 
-pub use logs::{LogBook, LogLine};
+pub use logs::{LogBook, LogFilter, LogLine};
+pub use program::{Failpoint, OnDisk, Program, Shape, Stored};
 
 /// What [`LogBook::subscribe`] gives.
 pub(crate) type LogLines = tokio::sync::broadcast::Receiver<Arc<LogLine>>;
-
-pub use program::{Program, Shape};
 
 /// The processes of a cluster that this program started, and what is known about them.
 #[derive(Debug)]
@@ -37,6 +42,7 @@ pub struct Control {
     program: Box<dyn Program>,
     /// What has the cluster to itself right now.
     busy: Mutex<Option<String>>,
+    gate: step::Gate,
 }
 
 impl Control {
@@ -47,6 +53,7 @@ impl Control {
             logs,
             program: Box::new(program),
             busy: Mutex::new(None),
+            gate: step::Gate::default(),
         }
     }
 
@@ -58,6 +65,10 @@ impl Control {
     /// What the processes have written.
     pub fn logs(&self) -> &LogBook {
         &self.logs
+    }
+
+    fn is_stepping(&self) -> bool {
+        self.gate.is_closed()
     }
 
     /// Has the cluster to itself until the answer is dropped.
@@ -90,7 +101,12 @@ impl Drop for Begun<'_> {
 
 /// What is served under `/v1/control`.
 pub(crate) fn paths() -> Paths {
-    Paths::default().merge(processes::paths()).merge(logs::paths())
+    Paths::default()
+        .merge(processes::paths())
+        .merge(logs::paths())
+        .merge(failpoints::paths())
+        .merge(step::paths())
+        .merge(scenario::paths())
 }
 
 /// The control that a request is about.
@@ -113,34 +129,6 @@ impl FromRequestParts<AppState> for Here {
     }
 }
 
-/// What the query says.
-struct Asked<T>(T);
-
-impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Asked<T>, Problem> {
-        let query = Query::try_from_uri(&parts.uri);
-        query
-            .map(|Query(asked)| Asked(asked))
-            .map_err(|error| bad(format!("The query is not what belongs here: {error}.")))
-    }
-}
-
-/// The names in the path.
-struct Named<T>(T);
-
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Named<T>, Problem> {
-        let names = Path::from_request_parts(parts, state).await;
-        names
-            .map(|Path(names)| Named(names))
-            .map_err(|error| bad(format!("The path is not what belongs here: {error}.")))
-    }
-}
-
 /// Does what blocks on a thread where it may.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
@@ -148,7 +136,7 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
         log::error!("a request ended by a panic: {error}");
         Err(Problem::new(
-            Code::ProcessFailed,
+            Code::Internal,
             "This is a bug: see the log of `twopence up`.",
         ))
     })
@@ -157,7 +145,12 @@ async fn blocking<T: Send + 'static>(
 /// The body of a request; an empty one stands for `{}`.
 fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
-    serde_json::from_slice(bytes).map_err(|error| bad(format!("The body is not what belongs here: {error}.")))
+    serde_json::from_slice(bytes).map_err(|error| {
+        Problem::new(
+            Code::BadJson,
+            format!("Refused: the body is not the JSON that this path takes: {error}. Nothing was done."),
+        )
+    })
 }
 
 fn bad(detail: impl Into<String>) -> Problem {

@@ -7,7 +7,8 @@ use client::Target;
 use cluster::{Keeper, OrderError, Ports, ProcessView};
 use serde::{Deserialize, Serialize};
 
-use super::{Here, Named, Shape, bad, blocking, body};
+use super::{Here, Shape, bad, blocking, body};
+use crate::extract::Path;
 use crate::paths::Paths;
 use crate::problem::{Code, Problem};
 use crate::state::AppState;
@@ -152,7 +153,7 @@ struct Done {
 
 async fn act(
     Here(control): Here,
-    Named((name, action)): Named<(String, String)>,
+    Path((name, action)): Path<(String, String)>,
     bytes: Bytes,
 ) -> Result<Json<Done>, Problem> {
     body::<Nothing>(&bytes)?;
