@@ -57,6 +57,9 @@ pub(crate) struct Manner {
     pub(crate) checkpoint_after: u64,
     /// A state of at most this many entries is copied for its checkpoint, in one turn.
     pub(crate) copied_size_max: usize,
+    /// The same for a state that knows no snapshots: a longer turn, but reading back all that was written since the last
+    /// checkpoint costs as much again as writing it did.
+    pub(crate) copied_whole_size_max: usize,
     /// Of a larger one, a turn takes about this many entries.
     pub(crate) part_size: usize,
 }
@@ -209,16 +212,19 @@ impl<S: Fold, D: Disk> Backend<S, D> {
         if !self.due || early || self.running.is_some() || self.feed.is_some() {
             return Ok(());
         }
+        // A checkpoint may hold nothing that the log does not hold durably. The next sync is never far.
+        if state.seq() != self.log.synced() {
+            return Ok(());
+        }
         self.due = false;
         self.closed_len = 0;
         let (home, replaced, seq) = (self.home.clone(), self.checkpoint, state.seq());
-        // A checkpoint may hold nothing that the log does not hold durably.
-        let is_synced = seq == self.log.synced();
-        if is_synced && state.size() <= self.manner.copied_size_max {
+        let is_small = state.size() <= self.manner.copied_size_max;
+        if !is_small && seq > replaced.seq && state.begin_snapshot() {
+            self.begin_feed(seq, now)
+        } else if state.size() <= self.manner.copied_whole_size_max {
             let copy = state.clone();
             self.run(move || checkpoint::copy(&home, &copy, replaced), now)
-        } else if is_synced && seq > replaced.seq && state.begin_snapshot() {
-            self.begin_feed(seq, now)
         } else {
             self.run(move || checkpoint::fold::<S, D>(&home), now)
         }

@@ -47,6 +47,7 @@ const SEGMENTS_PER_CHECKPOINT: u64 = 4;
 
 /// A copy of this many entries takes about half a millisecond, and so does a part of a snapshot.
 const COPIED_SIZE_MAX: usize = 5000;
+const COPIED_WHOLE_SIZE_MAX: usize = 10 * COPIED_SIZE_MAX;
 const PART_SIZE: usize = 4000;
 
 /// The same where everything is small, so that all ways to make a checkpoint are taken.
@@ -81,6 +82,7 @@ pub(crate) fn open<S: Fold, D: Disk>(
         segment_len_max: config.segment_len_max,
         checkpoint_after: config.segment_len_max.saturating_mul(SEGMENTS_PER_CHECKPOINT),
         copied_size_max: COPIED_SIZE_MAX,
+        copied_whole_size_max: COPIED_WHOLE_SIZE_MAX,
         part_size: PART_SIZE,
     };
     open_in(home(disk, config.owner, store), manner, first_start)
@@ -104,6 +106,7 @@ pub(crate) fn open_on<S: Fold, D: Disk>(
         segment_len_max: config.segment_len_max,
         checkpoint_after: config.segment_len_max,
         copied_size_max: SMALL_WORLD,
+        copied_whole_size_max: SMALL_WORLD,
         part_size: SMALL_PART,
     };
     open_in(home(disk, config.owner, store), manner, first_start)
