@@ -52,12 +52,13 @@ impl Store {
         let account = format!("a{:08}", self.txns % 1000).parse().expect("a good name");
         let prepared = NodeRecord::PrepareOk {
             txn,
-            operations: vec![operation(AccountId::world(), -1), operation(account, 1)],
+            operations: vec![operation(AccountId::world(), -1), operation(account, 1)].into(),
             opens: true,
             participants: vec![
                 "N1".parse().expect("a good name"),
                 "N2".parse().expect("a good name"),
-            ],
+            ]
+            .into(),
             home: None,
             hold: Locking::Escrow.hold(),
         };

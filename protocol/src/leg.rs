@@ -7,6 +7,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::id::{ACCOUNT_ID_LEN_MAX, AccountId, NODE_ID_LEN_MAX, NodeId, Place, deserialize_text, hex};
@@ -16,6 +17,12 @@ use crate::text::Text;
 
 /// Most legs one transaction may have.
 pub const LEGS_MAX: usize = 256;
+
+/// The nodes that take part in a transaction. Mostly there are two, which need no memory of their own.
+pub type Nodes = SmallVec<[NodeId; 2]>;
+
+/// What one node has to do in a transaction. Mostly it is one thing.
+pub type Operations = SmallVec<[Operation; 1]>;
 
 /// One account's part of a transaction, written `N1/A:-30`, in logs too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -167,10 +174,28 @@ impl core::error::Error for BadOrder {}
 
 /// A balanced set of legs, one per account, sorted by (node, account): what a request does if it commits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Parts")]
 pub struct Order {
     legs: Vec<Leg>,
     opens: bool,
+    /// Of the legs; asked for again and again.
+    #[serde(skip)]
+    digest: BodyDigest,
+}
+
+/// An order as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    legs: Vec<Leg>,
+    opens: bool,
+}
+
+impl From<Parts> for Order {
+    fn from(Parts { legs, opens }: Parts) -> Order {
+        let digest = digest(&legs, opens);
+        Order { legs, opens, digest }
+    }
 }
 
 impl Order {
@@ -182,10 +207,8 @@ impl Order {
         if legs.iter().any(|leg| leg.place.account.is_world()) {
             return Err(BadOrder::World);
         }
-        Ok(Order {
-            legs: merge(legs)?,
-            opens: false,
-        })
+        let (legs, opens) = (merge(legs)?, false);
+        Ok(Parts { legs, opens }.into())
     }
 
     /// A transfer of `amount` between two accounts.
@@ -221,10 +244,8 @@ impl Order {
                 delta: amount.credit(),
             },
         ];
-        Order {
-            legs: merge(&legs).expect("a deposit balances by construction"),
-            opens: true,
-        }
+        let legs = merge(&legs).expect("a deposit balances by construction");
+        Parts { legs, opens: true }.into()
     }
 
     /// Checks what came from outside as if it had been built here: a decoded order may be anything.
@@ -233,7 +254,11 @@ impl Order {
     /// As [`Order::new`].
     pub fn validated(self) -> Result<Order, BadOrder> {
         if !self.opens {
-            return Order::new(&self.legs);
+            return if self.is_canonical() {
+                Ok(self)
+            } else {
+                Order::new(&self.legs)
+            };
         }
         match self.legs.as_slice() {
             [world, to]
@@ -253,6 +278,15 @@ impl Order {
         }
     }
 
+    /// Whether [`Order::new`] would give these very legs back.
+    fn is_canonical(&self) -> bool {
+        let total: i128 = self.legs.iter().map(|leg| i128::from(leg.delta.get())).sum();
+        (1..=LEGS_MAX).contains(&self.legs.len())
+            && total == 0
+            && self.legs.is_sorted_by(|one, next| one.place < next.place)
+            && !self.legs.iter().any(|leg| leg.place.account.is_world())
+    }
+
     /// The legs, sorted by (node, account), one per account.
     pub fn legs(&self) -> &[Leg] {
         &self.legs
@@ -264,14 +298,18 @@ impl Order {
     }
 
     /// The nodes that take part, sorted.
-    pub fn participants(&self) -> Vec<NodeId> {
-        let mut nodes: Vec<NodeId> = self.legs.iter().map(|leg| leg.place.node).collect();
-        nodes.dedup();
+    pub fn participants(&self) -> Nodes {
+        let mut nodes = Nodes::new();
+        for leg in &self.legs {
+            if nodes.last() != Some(&leg.place.node) {
+                nodes.push(leg.place.node);
+            }
+        }
         nodes
     }
 
     /// What one node has to do.
-    pub fn operations(&self, node: NodeId) -> Vec<Operation> {
+    pub fn operations(&self, node: NodeId) -> Operations {
         let of_node = self.legs.iter().filter(|leg| leg.place.node == node);
         of_node
             .map(|leg| Operation {
@@ -289,17 +327,21 @@ impl Order {
 
     /// What the home compares a repeated request with: XXH3 over the canonical legs.
     pub fn digest(&self) -> BodyDigest {
-        let mut hash = Xxh3::new();
-        hash.update(&[u8::from(self.opens)]);
-        for leg in &self.legs {
-            hash.update(leg.place.node.as_str().as_bytes());
-            hash.update(b"/");
-            hash.update(leg.place.account.as_str().as_bytes());
-            hash.update(b"\0");
-            hash.update(&leg.delta.get().to_le_bytes());
-        }
-        BodyDigest(hash.digest())
+        self.digest
     }
+}
+
+fn digest(legs: &[Leg], opens: bool) -> BodyDigest {
+    let mut hash = Xxh3::new();
+    hash.update(&[u8::from(opens)]);
+    for leg in legs {
+        hash.update(leg.place.node.as_str().as_bytes());
+        hash.update(b"/");
+        hash.update(leg.place.account.as_str().as_bytes());
+        hash.update(b"\0");
+        hash.update(&leg.delta.get().to_le_bytes());
+    }
+    BodyDigest(hash.digest())
 }
 
 impl fmt::Display for Order {
@@ -313,7 +355,7 @@ impl fmt::Display for Order {
 }
 
 /// Digest of a request's canonical legs: tells a repeated request from a reused id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BodyDigest(#[serde(with = "hex")] pub u64);
 
 fn merge(legs: &[Leg]) -> Result<Vec<Leg>, BadOrder> {
@@ -383,6 +425,23 @@ mod tests {
         assert_eq!(order(&["N1/@world:-5", "N2/B:+5"]), Err(BadOrder::LegSyntax));
         let huge = ["N1/A:-1000000000000000000"; 11];
         assert!(matches!(order(&huge), Err(BadOrder::Unbalanced(_))));
+    }
+
+    #[test]
+    fn what_was_decoded_is_taken_as_it_is_only_if_it_could_have_been_built() {
+        let good = order(&["N1/A:-30", "N2/B:+10", "N2/C:+20"]).unwrap();
+        assert_eq!(good.clone().validated(), Ok(good.clone()));
+        let raw = |legs: &[&str]| {
+            let legs = legs.iter().map(|leg| leg.parse().unwrap()).collect();
+            Order::from(Parts { legs, opens: false }).validated()
+        };
+        assert_eq!(raw(&["N2/C:+20", "N1/A:-30", "N2/B:+10"]), Ok(good.clone()));
+        assert_eq!(raw(&["N1/A:-20", "N1/A:-10", "N2/B:+10", "N2/C:+20"]), Ok(good));
+        assert_eq!(raw(&["N1/A:-30", "N2/B:+10"]), Err(BadOrder::Unbalanced(-20)));
+        assert_eq!(raw(&[]), Err(BadOrder::NoLegs));
+        let mut world = order(&["N1/A:-30", "N2/B:+30"]).unwrap();
+        world.legs[0].place.account = AccountId::world();
+        assert_eq!(world.validated(), Err(BadOrder::World));
     }
 
     #[test]

@@ -105,6 +105,6 @@ pub mod participant;
 pub mod planted;
 pub mod reason;
 pub mod request;
-mod table;
+pub mod table;
 mod text;
 mod unseen;

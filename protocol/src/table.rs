@@ -1,13 +1,14 @@
 //! Hash tables whose order depends on their history alone: no random seeds, so that the same inputs always give the same
 //! steps.
 
+use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash, Hasher};
 
 use hashbrown::HashMap;
 
 /// The hash function: foldhash with a fixed seed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seeded;
+pub struct Seeded;
 
 /// Any number would do.
 const SEED: u64 = 0x4528_21e6_38d0_1377;
@@ -23,6 +24,98 @@ impl BuildHasher for Seeded {
 /// A hash table. Whoever shows its entries sorts them.
 pub(crate) type Map<K, V> = HashMap<K, V, Seeded>;
 
+/// A hash table that shows its entries in key order only. Finding one costs little, walking through all of them a sort.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyed<K: Eq + Hash, V>(Map<K, V>);
+
+impl<K: Copy + Ord + Hash, V> Keyed<K, V> {
+    /// The value under `key`.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.0.get(key)
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.0.get_mut(key)
+    }
+
+    /// Whether there is a value under `key`.
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// Puts a value under `key`; returns the one that was there.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        self.0.insert(key, value)
+    }
+
+    /// Takes the value under `key` away.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        self.0.remove(key)
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All entries, in key order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.that(|_, _| true)
+    }
+
+    /// The entries of which `wanted` is true, in key order: cheaper than [`Keyed::iter`] where they are few.
+    pub fn that(&self, wanted: impl Fn(&K, &V) -> bool) -> impl Iterator<Item = (&K, &V)> {
+        let mut entries: Vec<(&K, &V)> = self.0.iter().filter(|(key, value)| wanted(key, value)).collect();
+        entries.sort_unstable_by_key(|(key, _)| **key);
+        entries.into_iter()
+    }
+
+    /// All keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// The smallest key whose value is `wanted`.
+    pub fn first_that(&self, wanted: impl Fn(&V) -> bool) -> Option<K> {
+        let wanted = self.0.iter().filter(|(_, value)| wanted(value));
+        wanted.map(|(key, _)| *key).min()
+    }
+
+    /// How many values are `wanted`.
+    pub fn count(&self, wanted: impl Fn(&V) -> bool) -> usize {
+        self.0.values().filter(|value| wanted(value)).count()
+    }
+
+    /// Each value, to change it in a way that does not depend on the others.
+    pub(crate) fn each_value(&mut self, visit: impl FnMut(&mut V)) {
+        self.0.values_mut().for_each(visit);
+    }
+}
+
+impl<K: Eq + Hash, V> Default for Keyed<K, V> {
+    fn default() -> Keyed<K, V> {
+        Keyed(Map::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Hash> Hash for Keyed<K, V> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hash_unordered(self.0.iter(), hasher);
+    }
+}
+
+impl<K: Eq + Hash, V> FromIterator<(K, V)> for Keyed<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Keyed<K, V> {
+        Keyed(entries.into_iter().collect())
+    }
+}
+
 /// Hashes a set of parts alike in whatever order they come.
 pub(crate) fn hash_unordered<T: Hash, H: Hasher>(parts: impl Iterator<Item = T>, hasher: &mut H) {
     let sum = parts.fold(0u64, |sum, part| sum.wrapping_add(Seeded.hash_one(part)));
@@ -36,13 +129,25 @@ mod tests {
     #[test]
     fn tables_with_the_same_entries_hash_alike() {
         let hash = |entries: &mut dyn Iterator<Item = (u64, u64)>| {
-            let map: Map<u64, u64> = entries.collect();
+            let table: Keyed<u64, u64> = entries.collect();
             let mut hasher = Seeded.build_hasher();
-            hash_unordered(map.iter(), &mut hasher);
+            table.hash(&mut hasher);
             hasher.finish()
         };
         let entries = || (0..100).map(|key| (key, key * 2));
         assert_eq!(hash(&mut entries()), hash(&mut entries().rev()));
         assert_ne!(hash(&mut entries()), hash(&mut entries().skip(1)));
+    }
+
+    #[test]
+    fn whatever_happened_to_a_table_its_entries_are_shown_in_key_order() {
+        let mut table: Keyed<u64, u64> = (0..100).rev().map(|key| (key * 7 % 100, key)).collect();
+        for key in (0..100).step_by(3) {
+            table.remove(&key);
+        }
+        let expected: Vec<u64> = (0..100).filter(|key| key % 3 != 0).collect();
+        assert_eq!(table.keys().copied().collect::<Vec<u64>>(), expected);
+        assert_eq!(table.that(|key, _| key % 2 == 0).count(), 33);
+        assert_eq!(table.first_that(|_| true), Some(1));
     }
 }

@@ -127,7 +127,7 @@ impl History {
 /// The nodes that a committed answer proves to be at work.
 pub(super) fn workers(heard: &Heard) -> Option<Vec<NodeId>> {
     match heard.outcome {
-        Outcome::Committed { .. } if !heard.repeated => Some(heard.order.participants()),
+        Outcome::Committed { .. } if !heard.repeated => Some(heard.order.participants().to_vec()),
         Outcome::Committed { .. }
         | Outcome::Aborted { .. }
         | Outcome::Unknown { .. }

@@ -88,7 +88,8 @@ fn a_record_that_makes_money() {
         operations: vec![Operation {
             account: account("B"),
             delta: 5.try_into().unwrap(),
-        }],
+        }]
+        .into(),
         opens: false,
         home: Home {
             request: client::RequestId(7),

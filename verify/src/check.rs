@@ -128,7 +128,7 @@ fn open(cluster: &Cluster<'_>) -> Vec<Open> {
     open.map(|(&txn, open)| Open {
         txn,
         request: open.request,
-        participants: open.participants.clone(),
+        participants: open.participants.to_vec(),
         committed: match open.phase {
             Phase::Started => None,
             Phase::Committed(seq) => Some(seq),

@@ -93,7 +93,7 @@ impl<'a> Coordinator<'a> {
         let decision = |(&txn, open): (&TxnId, &OpenTxn)| {
             let decision = Decision {
                 request: Some(open.request),
-                participants: open.participants.clone(),
+                participants: open.participants.to_vec(),
                 committed: committed(open),
                 ..Decision::default()
             };
@@ -113,7 +113,11 @@ impl<'a> Coordinator<'a> {
         Coordinator {
             id: image.store,
             decisions: base.open().iter().map(decision).collect(),
-            open: base.open().clone(),
+            open: base
+                .open()
+                .iter()
+                .map(|(&txn, open)| (txn, open.clone()))
+                .collect(),
             nodes: base.nodes().clone(),
             has_lost: base.is_suspect(),
             line,
@@ -151,7 +155,7 @@ impl<'a> Coordinator<'a> {
                 let decision = self.decisions.entry(*txn).or_default();
                 decision.request = Some(*request);
                 decision.order = Some(order);
-                decision.participants = order.participants();
+                decision.participants = order.participants().to_vec();
             }
             CoordinatorRecord::Commit { txn } => {
                 self.decisions.entry(*txn).or_default().committed = Some(seq);

@@ -34,7 +34,9 @@ impl Shadow {
             CoordinatorRecord::Start { txn, order, .. } => {
                 let net: i128 = order.legs().iter().map(|leg| i128::from(leg.delta.get())).sum();
                 assert_eq!(net, 0, "{txn} makes money");
-                let before = self.txns.insert(*txn, (order.participants(), Stage::Open));
+                let before = self
+                    .txns
+                    .insert(*txn, (order.participants().to_vec(), Stage::Open));
                 assert!(before.is_none(), "{txn} begins twice");
             }
             CoordinatorRecord::Commit { txn } => self.go(txn, &[Stage::Open], Stage::Committed(seq)),

@@ -308,7 +308,9 @@ impl Driven {
         assert_eq!(net, 0, "{txn} makes money");
         let nodes: Vec<NodeId> = parts.iter().map(|(node, _)| *node).collect();
         assert!(
-            parts.iter().all(|(_, prepare)| prepare.participants == nodes),
+            parts
+                .iter()
+                .all(|(_, prepare)| prepare.participants.as_slice() == nodes),
             "{parts:?}"
         );
         assert_eq!(self.shadow.txns[txn].0, nodes);

@@ -55,15 +55,15 @@ pub(super) fn node_records() -> Vec<NodeRecord> {
     let coordinator = StoreId(0xc);
     let deposit = |sequence, name, amount: i64| NodeRecord::CommitOnePhase {
         txn: txn(sequence),
-        operations: vec![operation("@world", -amount), operation(name, amount)],
+        operations: vec![operation("@world", -amount), operation(name, amount)].into(),
         opens: true,
         home: home(sequence.into()),
     };
     let prepare = |sequence, name, delta, hold| NodeRecord::PrepareOk {
         txn: txn(sequence),
-        operations: vec![operation(name, delta)],
+        operations: vec![operation(name, delta)].into(),
         opens: false,
-        participants: nodes(),
+        participants: nodes().into(),
         home: (delta < 0).then(|| home(sequence.into())),
         hold,
     };
@@ -301,7 +301,7 @@ fn prepared(choices: &mut Choices<'_>) -> Prepared {
     Prepared {
         operations: operations.collect(),
         opens: choices.flag(),
-        participants: nodes(),
+        participants: nodes().into(),
         home: choices.flag().then(|| home(1)),
         hold: if choices.flag() {
             HoldKind::Escrow

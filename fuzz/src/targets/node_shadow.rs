@@ -70,7 +70,7 @@ impl Shadow {
                     !self.ended.contains_key(txn),
                     "{txn} has ended and is prepared again"
                 );
-                let before = self.prepared.insert(*txn, operations.clone());
+                let before = self.prepared.insert(*txn, operations.to_vec());
                 assert_eq!(before, None, "{txn} is prepared twice");
             }
             NodeRecord::Commit { txn } => self.end_prepared(*txn, true, seq),

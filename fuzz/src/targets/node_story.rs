@@ -224,9 +224,9 @@ fn prepare(choices: &mut Choices<'_>, seen: &mut Seen) -> Prepare {
         .to_vec();
     Prepare {
         txn,
-        operations,
+        operations: operations.into(),
         opens: shape & 32 == 32,
-        participants,
+        participants: participants.into(),
         birth: Birth(u64::from(shape >> 1 & 7)),
         home: (shape & 64 == 64).then(|| home(choices, seen)),
     }
@@ -250,9 +250,9 @@ fn deposit(node: &mut Node, choices: &mut Choices<'_>, seen: &mut Seen) {
     // Sequences of their own, so that deposits are new more often than not.
     let execute = Prepare {
         txn: TxnId::new(coordinator, epoch, 100 + u64::from(choices.byte())),
-        operations: vec![operation(AccountId::world(), -amount), operation(account, amount)],
+        operations: vec![operation(AccountId::world(), -amount), operation(account, amount)].into(),
         opens: true,
-        participants: vec!["N1".parse().expect("a good name")],
+        participants: vec!["N1".parse().expect("a good name")].into(),
         birth: Birth(4),
         home: Some(Home {
             request: RequestId(100 + u128::from(choices.byte())),

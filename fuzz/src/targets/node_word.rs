@@ -7,7 +7,7 @@ use protocol::effects::Outgoing;
 use protocol::fold::Seq;
 use protocol::frame::BODY_LEN_MAX;
 use protocol::id::{AccountId, Epoch, StoreId, TxnId};
-use protocol::leg::Operation;
+use protocol::leg::Operations;
 use protocol::locking::Locking;
 use protocol::message::{
     BalanceAnswer, Executed, FromNode, Home, Knowledge, NodeAnswer, NodeQuestion, Prepare, ToNode, Vote,
@@ -39,7 +39,7 @@ pub(super) struct Talk {
 }
 
 /// A transaction, whether the node is to do it alone, and what.
-type Asked = (TxnId, bool, Vec<Operation>);
+type Asked = (TxnId, bool, Operations);
 
 impl Talk {
     pub(super) fn hear(&mut self, input: &ParticipantInput, shadow: &Shadow) {

@@ -187,7 +187,7 @@ fn check(order: &Order, expected: &[RawLeg]) {
     assert_eq!(found, expected);
     let mut nodes: Vec<NodeId> = expected.iter().map(|(node, ..)| *node).collect();
     nodes.dedup();
-    assert_eq!(order.participants(), nodes);
+    assert_eq!(order.participants().as_slice(), nodes);
     let home = expected.iter().find(|(.., delta)| *delta < 0).expect("a debit");
     assert_eq!(order.home(), home.0);
     let parts: usize = nodes.iter().map(|&node| order.operations(node).len()).sum();

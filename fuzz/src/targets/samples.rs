@@ -51,7 +51,7 @@ fn prepare(order: &Order) -> Prepare {
 }
 
 fn operations() -> Vec<Operation> {
-    order().operations(node())
+    order().operations(node()).to_vec()
 }
 
 fn refusal() -> Refusal {
@@ -142,7 +142,7 @@ fn node_answers() -> Vec<NodeAnswer> {
         NodeAnswer::List(vec![NodeLine {
             txn: txn(),
             operations: operations(),
-            participants: order().participants(),
+            participants: order().participants().to_vec(),
             age_s: 3,
             coordinator_connected: false,
         }]),
@@ -314,7 +314,7 @@ pub(super) fn replies() -> Vec<Reply> {
         Answer::List(vec![InDoubt {
             txn: txn(),
             age_s: 3,
-            participants: order().participants(),
+            participants: order().participants().to_vec(),
             prepared: vec![(node(), operations())],
             coordinator: CoordinatorView::Delegated { to: node() },
             freshness: Freshness::InDoubt,
@@ -367,7 +367,7 @@ fn view() -> NodeView {
         state: TxnState::Aborted(Reason::Stale),
         forced: Some("ticket 4711".to_owned()),
         operations: operations(),
-        participants: order().participants(),
+        participants: order().participants().to_vec(),
         coordinator_connected: true,
     }
 }

@@ -361,13 +361,13 @@ impl Coordinator {
 
     fn cluster_status(&self, answers: &BTreeMap<NodeId, NodeAnswer>) -> ClusterStatus {
         let count = |len: usize| u64::try_from(len).expect("a length fits");
-        let committed = |live: &&super::Live| matches!(live.stage, Stage::Committed(_));
+        let committed = |live: &super::Live| matches!(live.stage, Stage::Committed(_));
         let coordinator = CoordinatorStatus {
             id: self.config.id,
             epoch: self.state.epoch(),
             sequence: self.state.seq(),
             open: count(self.live.len()),
-            unacknowledged: count(self.live.values().filter(committed).count()),
+            unacknowledged: count(self.live.count(committed)),
             asking: count(self.asking.len()),
             work: Work::default(),
         };
@@ -390,11 +390,11 @@ impl Coordinator {
 
     fn open_transactions(&self, in_doubt: bool, answers: &BTreeMap<NodeId, NodeAnswer>) -> Vec<InDoubt> {
         let mut open: BTreeMap<TxnId, InDoubt> = BTreeMap::new();
-        for (&txn, live) in &self.live {
+        for (&txn, live) in self.live.iter() {
             let line = InDoubt {
                 txn,
                 age_s: self.tick - live.since,
-                participants: live.participants.clone(),
+                participants: live.participants.to_vec(),
                 prepared: Vec::new(),
                 coordinator: self.txn_view(txn),
                 freshness: Freshness::Deciding,
@@ -443,12 +443,14 @@ impl Coordinator {
                 (
                     Phase::Committed(_),
                     _,
-                    Some(super::Live {
-                        stage: Stage::Committed(unacknowledged),
-                        ..
-                    }),
+                    Some(
+                        live @ super::Live {
+                            stage: Stage::Committed(unacknowledged),
+                            ..
+                        },
+                    ),
                 ) => CoordinatorView::Committed {
-                    unacknowledged: unacknowledged.iter().copied().collect(),
+                    unacknowledged: live.nodes(*unacknowledged).collect(),
                 },
                 (Phase::Committed(_), ..) => CoordinatorView::Committed {
                     unacknowledged: Vec::new(),

@@ -50,8 +50,7 @@ impl Coordinator {
         let decided = |live: &super::Live| matches!(live.stage, Stage::Committed(_));
         let committed = self
             .live
-            .iter()
-            .filter(|(_, live)| decided(live))
+            .that(|_, live| decided(live))
             .map(|(&txn, _)| txn)
             .collect();
         self.ask_all(

@@ -1,9 +1,10 @@
 //! The decision and its consequences: votes, acknowledgements, inquiries, and what homes recall.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
+use super::members::Members;
 use super::submit::note_counted_as_abort;
 use super::{Coordinator, CoordinatorRecord, CoordinatorTimer, Phase, Stage};
 use crate::effects::{Effects, Urgency};
@@ -24,18 +25,19 @@ impl Coordinator {
         let Some(live) = self.live.get_mut(&txn) else {
             return; // Late: the decision stands, and whoever is in doubt asks.
         };
+        let place = live.place_of(node);
         let Stage::Collecting(yes) = &mut live.stage else {
             return; // Late or repeated: the decision stands.
         };
-        if !live.participants.contains(&node) {
+        let Some(place) = place else {
             return effects.alarm(format!(
                 "{node} voted on {txn}, in which it takes no part: ignored"
             ));
-        }
+        };
         match vote {
             Vote::Yes => {
-                yes.insert(node);
-                if yes.len() == live.participants.len() {
+                yes.insert(place);
+                if *yes == Members::first(live.participants.len()) {
                     self.decide_commit(txn, effects);
                 }
             }
@@ -51,12 +53,14 @@ impl Coordinator {
         effects.cancel(CoordinatorTimer::Votes(txn));
         let urgency = planted!(DecisionBeforeSync: Urgency::Forced => Urgency::Lazy);
         let durable = self.append(CoordinatorRecord::Commit { txn }, urgency, effects);
-        self.conclude(txn, Outcome::Committed { txn }, effects);
-        let tick = self.tick;
         let live = self.live.get_mut(&txn).expect("a transaction with votes is live");
-        live.stage = Stage::Committed(live.participants.iter().copied().collect());
-        live.since = tick;
-        for node in live.participants.clone() {
+        live.stage = Stage::Committed(Members::first(live.participants.len()));
+        live.since = self.tick;
+        let participants = live.participants.clone();
+        if let Some(client) = live.client.take() {
+            self.reply_outcome(client, Outcome::Committed { txn }, effects);
+        }
+        for node in participants {
             let shows = planted!(DecisionBeforeSync: durable => 0);
             self.tell(node, commit(txn, durable), shows, effects);
         }
@@ -80,7 +84,7 @@ impl Coordinator {
             self.conclude(txn, outcome, effects);
             return self.forget(txn, effects);
         }
-        live.stage = Stage::Binding(refusal);
+        live.stage = Stage::Binding(refusal.into());
         effects.set(CoordinatorTimer::Answer(txn));
         self.bind(txn, effects);
     }
@@ -164,7 +168,7 @@ impl Coordinator {
         {
             let outcome = Outcome::Aborted {
                 txn: Some(txn),
-                refusal: refusal.clone(),
+                refusal: (**refusal).clone(),
             };
             self.conclude(txn, outcome, effects);
             return self.forget(txn, effects);
@@ -251,7 +255,7 @@ impl Coordinator {
                 if repeated && !is_final(&refusal.reason) {
                     // The node did not even look, so it remembers nothing: make it, before the client is told.
                     let live = self.live.get_mut(&txn).expect("just looked up");
-                    live.stage = Stage::Binding(refusal);
+                    live.stage = Stage::Binding(refusal.into());
                     return self.bind(txn, effects);
                 }
                 Outcome::Aborted {
@@ -269,10 +273,13 @@ impl Coordinator {
         let Some(live) = self.live.get_mut(&txn) else {
             return;
         };
+        let place = live.place_of(node);
         let Stage::Committed(unacknowledged) = &mut live.stage else {
             return;
         };
-        unacknowledged.remove(&node);
+        if let Some(place) = place {
+            unacknowledged.remove(place);
+        }
         if unacknowledged.is_empty() || planted!(ForgottenAfterOneAck) {
             self.append(CoordinatorRecord::Complete { txn }, Urgency::Lazy, effects);
             self.forget(txn, effects);
@@ -329,8 +336,9 @@ impl Coordinator {
         let Stage::Collecting(yes) = &live.stage else {
             return;
         };
-        let silent = live.participants.iter().find(|node| !yes.contains(node));
-        let silent = *silent.expect("with every vote in, it would be decided");
+        let mut silent = (0..live.participants.len()).filter(|&place| !yes.contains(place));
+        let silent = silent.next().expect("with every vote in, it would be decided");
+        let silent = live.participants[silent];
         let reason = if self.is_up(silent) {
             Reason::VoteTimeout(silent)
         } else {
@@ -368,14 +376,13 @@ impl Coordinator {
     /// A link broke: what had not voted counts as NO (R7); what is decided waits.
     pub(super) fn abort_waiting_for(&mut self, node: NodeId, effects: &mut Effects<Coordinator>) {
         let waits = |live: &super::Live| match &live.stage {
-            Stage::Collecting(yes) => live.participants.contains(&node) && !yes.contains(&node),
+            Stage::Collecting(yes) => live.place_of(node).is_some_and(|place| !yes.contains(place)),
             Stage::Delegated => planted!(LostLinkDecides) && live.home_node == node,
             Stage::Committed(_) | Stage::Binding(_) | Stage::Recalling => false,
         };
-        let waiting: BTreeSet<TxnId> = self
+        let waiting: Vec<TxnId> = self
             .live
-            .iter()
-            .filter(|(_, live)| waits(live))
+            .that(|_, live| waits(live))
             .map(|(&txn, _)| txn)
             .collect();
         for txn in waiting {

@@ -1,8 +1,8 @@
 //! Links to nodes: joining, quarantine, and what is said again when a link comes up.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::decide::{commit, presumed_abort};
 use super::{Coordinator, CoordinatorConfig, CoordinatorRecord, Phase, Stage};
@@ -137,17 +137,13 @@ impl Coordinator {
 
     /// Whether a transaction that has not ended needs this node's present store.
     fn is_needed(&self, node: NodeId) -> bool {
-        self.live.values().any(|live| live.participants.contains(&node))
+        self.live.count(|live| live.participants.contains(&node)) > 0
     }
 
     /// Sends again what the node may not have heard.
     pub(super) fn say_again(&mut self, node: NodeId, effects: &mut Effects<Coordinator>) {
-        let waiting: BTreeSet<TxnId> = self
-            .live
-            .iter()
-            .filter(|(_, live)| live.participants.contains(&node))
-            .map(|(&txn, _)| txn)
-            .collect();
+        let waiting = self.live.that(|_, live| live.participants.contains(&node));
+        let waiting: Vec<TxnId> = waiting.map(|(&txn, _)| txn).collect();
         for txn in waiting {
             self.say_again_about(txn, node, effects);
         }
@@ -162,12 +158,14 @@ impl Coordinator {
     }
 
     pub(super) fn say_again_about(&mut self, txn: TxnId, node: NodeId, effects: &mut Effects<Coordinator>) {
-        let live = &self.live[&txn];
+        let live = self.live.get(&txn).expect("the caller looked it up");
         match &live.stage {
             Stage::Collecting(_) => {}
             Stage::Delegated => self.tell(node, ToNode::Query { txn, home: live.home }, 0, effects),
             Stage::Committed(unacknowledged) => {
-                if unacknowledged.contains(&node)
+                if live
+                    .place_of(node)
+                    .is_some_and(|place| unacknowledged.contains(place))
                     && let Some(Phase::Committed(seq)) = self.state.open().get(&txn).map(|open| open.phase)
                 {
                     let again = planted!(GivesUpCommit: commit(txn, seq) => presumed_abort(txn));
@@ -251,13 +249,14 @@ impl Coordinator {
         ));
         if replaced {
             let lost = |live: &super::Live| match &live.stage {
-                Stage::Committed(unacknowledged) => unacknowledged.contains(&node),
+                Stage::Committed(unacknowledged) => live
+                    .place_of(node)
+                    .is_some_and(|place| unacknowledged.contains(place)),
                 Stage::Collecting(_) | Stage::Delegated | Stage::Binding(_) | Stage::Recalling => false,
             };
-            let lost: BTreeSet<TxnId> = self
+            let lost: Vec<TxnId> = self
                 .live
-                .iter()
-                .filter(|(_, live)| lost(live))
+                .that(|_, live| lost(live))
                 .map(|(&txn, _)| txn)
                 .collect();
             for txn in lost {

@@ -8,6 +8,7 @@ mod ask;
 mod audit;
 mod decide;
 mod link;
+mod members;
 mod numbers;
 mod record;
 mod recover;
@@ -15,7 +16,8 @@ mod resolve;
 mod state;
 mod submit;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -26,10 +28,13 @@ pub use state::{CoordinatorEntry, CoordinatorKey, CoordinatorState, NodeSeen, Op
 use crate::effects::{Effects, Machine, Urgency};
 use crate::fold::{Fold, Seq};
 use crate::id::{CoordinatorId, Incarnation, NodeId, TxnId, TxnPoint};
+use crate::leg::Nodes;
 use crate::message::{Answer, Call, FromNode, Home, Outcome, Reply, ToNode};
 use crate::reason::{Refusal, one_line};
+use crate::table::Keyed;
 use ask::Asking;
 use link::Link;
+use members::Members;
 
 /// Longest text of a node that is logged or passed on, in characters.
 const TEXT_LEN_MAX: usize = 1_000;
@@ -126,13 +131,13 @@ pub enum CoordinatorTimer {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     /// Votes; these nodes have said YES.
-    Collecting(BTreeSet<NodeId>),
+    Collecting(Members),
     /// Its only participant's word.
     Delegated,
     /// Acknowledgements of COMMIT, from these.
-    Committed(BTreeSet<NodeId>),
+    Committed(Members),
     /// It aborted; its home must hold that durably before a repeated request is told.
-    Binding(Refusal),
+    Binding(Box<Refusal>),
     /// It aborted because another attempt of the request came first; how did that one end?
     Recalling,
 }
@@ -144,10 +149,27 @@ struct Live {
     client: Option<ClientRef>,
     home_node: NodeId,
     home: Home,
-    participants: Vec<NodeId>,
+    participants: Nodes,
     stage: Stage,
     /// The tick in which it reached this stage.
     since: u64,
+}
+
+impl Live {
+    /// Where a node stands among the participants, if it takes part.
+    fn place_of(&self, node: NodeId) -> Option<usize> {
+        self.participants
+            .iter()
+            .position(|&participant| participant == node)
+    }
+
+    /// Those participants.
+    fn nodes(&self, members: Members) -> impl Iterator<Item = NodeId> {
+        let places = self.participants.iter().enumerate();
+        places
+            .filter(move |(place, _)| members.contains(*place))
+            .map(|(_, &node)| node)
+    }
 }
 
 /// Drives two-phase commit.
@@ -160,7 +182,7 @@ pub struct Coordinator {
     /// The sequence of the next transaction in this epoch.
     next_sequence: u64,
     links: BTreeMap<NodeId, Link>,
-    live: BTreeMap<TxnId, Live>,
+    live: Keyed<TxnId, Live>,
     asking: BTreeMap<u64, Asking>,
     next_ask: u64,
     tick: u64,

@@ -1,17 +1,23 @@
 //! The start of a life, and what is done again every second of it.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
+use super::members::Members;
 use super::state::CoordinatorState;
-use super::{Coordinator, CoordinatorConfig, CoordinatorRecord, CoordinatorTimer, Live, Phase, Stage};
+use super::{
+    Coordinator, CoordinatorConfig, CoordinatorRecord, CoordinatorTimer, Live, OpenTxn, Phase, Stage,
+};
 use crate::effects::{Effects, Urgency};
 use crate::fold::Fold;
 use crate::id::{NodeId, TxnId};
+use crate::leg::Nodes;
 use crate::message::ToNode;
 use crate::planted;
 use crate::reason::Reason;
+use crate::table::Keyed;
 
 impl Coordinator {
     /// A coordinator with a recovered state.
@@ -37,7 +43,7 @@ impl Coordinator {
             forced: state.seq(),
             state,
             next_sequence: 1,
-            live: BTreeMap::new(),
+            live: Keyed::default(),
             asking: BTreeMap::new(),
             next_ask: 1,
             tick: 0,
@@ -58,7 +64,9 @@ impl Coordinator {
             );
         }
         let (mut commit, mut abort, mut delegated) = (0, 0, 0);
-        for (txn, open) in self.state.open().clone() {
+        let found = self.state.open().iter();
+        let found: Vec<(TxnId, OpenTxn)> = found.map(|(&txn, open)| (txn, open.clone())).collect();
+        for (txn, open) in found {
             let stage = match open.phase {
                 Phase::Committed(_) if planted!(RecoveryEndsCommits) => {
                     self.append(CoordinatorRecord::Complete { txn }, Urgency::Lazy, effects);
@@ -66,7 +74,7 @@ impl Coordinator {
                 }
                 Phase::Committed(_) => {
                     commit += 1;
-                    Stage::Committed(open.participants.iter().copied().collect())
+                    Stage::Committed(Members::first(open.participants.len()))
                 }
                 Phase::Started if open.participants.len() == 1 => {
                     delegated += 1;
@@ -106,14 +114,12 @@ impl Coordinator {
     pub(super) fn on_tick(&mut self, effects: &mut Effects<Coordinator>) {
         let since = self.tick;
         self.tick += 1;
-        let slow: BTreeSet<TxnId> = self
-            .live
-            .iter()
-            .filter(|(_, live)| live.since < since)
-            .map(|(&txn, _)| txn)
+        let slow = self.live.that(|_, live| live.since < since);
+        let slow: Vec<(TxnId, Nodes)> = slow
+            .map(|(&txn, live)| (txn, live.participants.clone()))
             .collect();
-        for txn in slow {
-            for node in self.live[&txn].participants.clone() {
+        for (txn, participants) in slow {
+            for node in participants {
                 if self.is_up(node) {
                     self.say_again_about(txn, node, effects);
                 }
@@ -130,12 +136,9 @@ impl Coordinator {
 
     /// Tells a node below which point everything it takes part in has ended (R9b).
     fn raise_mark(&mut self, node: NodeId, effects: &mut Effects<Coordinator>) {
-        let oldest = self
-            .live
-            .iter()
-            .find(|(_, live)| live.participants.contains(&node));
+        let oldest = self.live.first_that(|live| live.participants.contains(&node));
         let oldest = planted!(MarkPastOpen: oldest => None);
-        let below = oldest.map_or(self.next_point(), |(txn, _)| txn.at);
+        let below = oldest.map_or(self.next_point(), |txn| txn.at);
         if below > self.state.node(node).mark {
             let seq = self.append(CoordinatorRecord::Mark { node, below }, Urgency::Lazy, effects);
             let shows = planted!(MarkBeforeSync: seq => 0);

@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::record::CoordinatorRecord;
 use crate::fold::{AccountLine, Fold, Seq, Table};
 use crate::id::{AccountId, Epoch, Incarnation, NodeId, RequestId, StoreId, TxnId, TxnPoint};
-use crate::leg::BodyDigest;
+use crate::leg::{BodyDigest, Nodes};
 use crate::message::Home;
 use crate::money::Balance;
 use crate::numbers::{Log, Numbered, Visit};
 use crate::planted;
+use crate::table::Keyed;
 
 /// How far an open transaction has come, as far as the log knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,7 +40,7 @@ pub struct OpenTxn {
     /// The request's home.
     pub home: NodeId,
     /// Everyone who takes part, sorted. A single one decides by itself (R18).
-    pub participants: Vec<NodeId>,
+    pub participants: Nodes,
     /// How far it has come.
     pub phase: Phase,
 }
@@ -82,7 +83,7 @@ pub struct CoordinatorState {
     /// What the newest epochs called themselves.
     history: BTreeMap<Epoch, Incarnation>,
     suspect: bool,
-    open: BTreeMap<TxnId, OpenTxn>,
+    open: Keyed<TxnId, OpenTxn>,
     nodes: BTreeMap<NodeId, NodeSeen>,
 }
 
@@ -129,7 +130,7 @@ impl CoordinatorState {
     }
 
     /// Transactions without an end.
-    pub fn open(&self) -> &BTreeMap<TxnId, OpenTxn> {
+    pub fn open(&self) -> &Keyed<TxnId, OpenTxn> {
         &self.open
     }
 
@@ -350,12 +351,10 @@ impl Numbered for CoordinatorState {
             nodes,
         } = self;
         visit(own, seq);
-        for open in open.values_mut() {
-            match &mut open.phase {
-                Phase::Started => {}
-                Phase::Committed(seq) => visit(own, seq),
-            }
-        }
+        open.each_value(|open| match &mut open.phase {
+            Phase::Started => {}
+            Phase::Committed(seq) => visit(own, seq),
+        });
         for (&node, seen) in nodes {
             visit(Log::Node(node), &mut seen.proved);
         }
@@ -374,7 +373,7 @@ mod tests {
             request: RequestId(1),
             digest: BodyDigest(1),
             home: "N1".parse().unwrap(),
-            participants: vec!["N1".parse().unwrap(), "N2".parse().unwrap()],
+            participants: vec!["N1".parse().unwrap(), "N2".parse().unwrap()].into(),
             phase,
         };
         let restore = |phase| {

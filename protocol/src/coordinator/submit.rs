@@ -1,10 +1,10 @@
 //! The beginning: a request becomes a transaction, or is answered at once.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::ToString;
 
 use super::link::Link;
+use super::members::Members;
 use super::{ClientRef, Coordinator, CoordinatorRecord, CoordinatorTimer, Live, Stage};
 use crate::effects::{Effects, Urgency};
 use crate::id::{NodeId, RequestId, TxnId};
@@ -43,43 +43,14 @@ impl Coordinator {
         };
         let participants = order.participants();
         let home_node = order.home();
-        self.append(
-            CoordinatorRecord::Start {
-                txn,
-                request,
-                order: order.clone(),
-            },
-            Urgency::Lazy,
-            effects,
-        );
         let alone = participants.len() == 1;
-        let stage = if alone {
-            Stage::Delegated
+        let refusal = participants.iter().find_map(|&node| self.unusable(node));
+        let asked = if refusal.is_none() {
+            participants.as_slice()
         } else {
-            Stage::Collecting(BTreeSet::new())
+            &[]
         };
-        let timer = if alone {
-            CoordinatorTimer::Answer(txn)
-        } else {
-            CoordinatorTimer::Votes(txn)
-        };
-        let live = Live {
-            client: Some(client),
-            home_node,
-            home,
-            participants: participants.clone(),
-            stage,
-            since: self.tick,
-        };
-        self.live.insert(txn, live);
-        effects.set(timer);
-        if let Some(refusal) = participants.iter().find_map(|&node| self.unusable(node)) {
-            // Only a repeated request comes this far: its home is up and must hold the abort.
-            note_counted_as_abort(&refusal.reason, effects);
-            return self.decide_abort(txn, refusal, None, effects);
-        }
-        for &node in &participants {
-            self.append(CoordinatorRecord::Prepare { txn, node }, Urgency::Lazy, effects);
+        for &node in asked {
             let prepare = Prepare {
                 txn,
                 operations: order.operations(node),
@@ -95,6 +66,39 @@ impl Coordinator {
                 ToNode::Prepare(prepare)
             };
             self.tell(node, message, 0, effects);
+        }
+        self.append(
+            CoordinatorRecord::Start { txn, request, order },
+            Urgency::Lazy,
+            effects,
+        );
+        for &node in asked {
+            self.append(CoordinatorRecord::Prepare { txn, node }, Urgency::Lazy, effects);
+        }
+        let stage = if alone {
+            Stage::Delegated
+        } else {
+            Stage::Collecting(Members::default())
+        };
+        let timer = if alone {
+            CoordinatorTimer::Answer(txn)
+        } else {
+            CoordinatorTimer::Votes(txn)
+        };
+        let live = Live {
+            client: Some(client),
+            home_node,
+            home,
+            participants,
+            stage,
+            since: self.tick,
+        };
+        self.live.insert(txn, live);
+        effects.set(timer);
+        if let Some(refusal) = refusal {
+            // Only a repeated request comes this far: its home is up and must hold the abort.
+            note_counted_as_abort(&refusal.reason, effects);
+            self.decide_abort(txn, refusal, None, effects);
         }
     }
 

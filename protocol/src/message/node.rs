@@ -10,8 +10,8 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::fold::Seq;
-use crate::id::{AccountId, Birth, Epoch, Incarnation, NodeId, RequestId, StoreId, TxnId, TxnPoint};
-use crate::leg::{BodyDigest, Operation};
+use crate::id::{AccountId, Birth, Epoch, Incarnation, RequestId, StoreId, TxnId, TxnPoint};
+use crate::leg::{BodyDigest, Nodes, Operations};
 use crate::message::client::{BalanceAnswer, Page, Reference};
 use crate::message::report::{NodeLine, NodeStatus, NodeView};
 use crate::money::Balance;
@@ -35,11 +35,11 @@ pub struct Prepare {
     /// The transaction.
     pub txn: TxnId,
     /// What this node has to do; one operation per account, sorted.
-    pub operations: Vec<Operation>,
+    pub operations: Operations,
     /// Whether a credited account is opened if missing.
     pub opens: bool,
     /// All nodes that take part, sorted.
-    pub participants: Vec<NodeId>,
+    pub participants: Nodes,
     /// When its request was born: with its id, its age.
     pub birth: Birth,
     /// Set at the request's home node only.

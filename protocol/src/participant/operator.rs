@@ -61,8 +61,8 @@ impl Participant {
         };
         if let Some(prepared) = self.state.prepared().get(&txn) {
             view.state = TxnState::Prepared;
-            view.operations = prepared.operations.clone();
-            view.participants = prepared.participants.clone();
+            view.operations = prepared.operations.to_vec();
+            view.participants = prepared.participants.to_vec();
         } else if let Some(finished) = self.state.finished(&txn) {
             view.state = match &finished.aborted {
                 None => TxnState::Committed,
@@ -102,8 +102,8 @@ impl Participant {
     pub(super) fn lines(&self) -> Vec<NodeLine> {
         let line = |(&txn, prepared): (&TxnId, &super::Prepared)| NodeLine {
             txn,
-            operations: prepared.operations.clone(),
-            participants: prepared.participants.clone(),
+            operations: prepared.operations.to_vec(),
+            participants: prepared.participants.to_vec(),
             age_s: self.held_s(txn),
             coordinator_connected: self.session_of(txn.coordinator).is_some(),
         };

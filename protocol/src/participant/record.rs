@@ -7,9 +7,9 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::fold::Seq;
-use crate::id::{AccountId, CoordinatorId, Epoch, Incarnation, NodeId, TxnId, TxnPoint};
+use crate::id::{AccountId, CoordinatorId, Epoch, Incarnation, TxnId, TxnPoint};
 use crate::ledger::HoldKind;
-use crate::leg::Operation;
+use crate::leg::{Nodes, Operations};
 use crate::message::{Home, OperatorWord};
 use crate::money::Balance;
 use crate::reason::Reason;
@@ -40,11 +40,11 @@ pub enum NodeRecord {
         /// The transaction.
         txn: TxnId,
         /// What commit will do here, one operation per account.
-        operations: Vec<Operation>,
+        operations: Operations,
         /// Whether a credited account is opened.
         opens: bool,
         /// All participants.
-        participants: Vec<NodeId>,
+        participants: Nodes,
         /// Set at the request's home.
         home: Option<Home>,
         /// The hold it was granted; kept over restarts.
@@ -71,7 +71,7 @@ pub enum NodeRecord {
         /// The transaction.
         txn: TxnId,
         /// What it does.
-        operations: Vec<Operation>,
+        operations: Operations,
         /// Whether a credited account is opened.
         opens: bool,
         /// Its request.

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::record::NodeRecord;
 use super::requests::{RequestEntry, Requests};
 use crate::fold::{AccountLine, Fold, Seq, Table};
-use crate::id::{AccountId, CoordinatorId, Epoch, Incarnation, NodeId, RequestId, TxnId, TxnPoint};
+use crate::id::{AccountId, CoordinatorId, Epoch, Incarnation, RequestId, TxnId, TxnPoint};
 use crate::ledger::{Account, HoldKind, Ledger};
-use crate::leg::Operation;
+use crate::leg::{Nodes, Operation, Operations};
 use crate::message::{Home, OperatorWord};
 use crate::money::Balance;
 use crate::numbers::{Log, Numbered, Visit};
@@ -27,11 +27,11 @@ use crate::unseen::Unseen;
 #[serde(deny_unknown_fields)]
 pub struct Prepared {
     /// What commit does here.
-    pub operations: Vec<Operation>,
+    pub operations: Operations,
     /// Whether a credited account is opened.
     pub opens: bool,
     /// Who else takes part.
-    pub participants: Vec<NodeId>,
+    pub participants: Nodes,
     /// Set at the request's home.
     pub home: Option<Home>,
     /// The hold it was granted.
@@ -726,7 +726,7 @@ mod tests {
         let prepared = Prepared {
             operations: deltas.iter().map(operation).collect(),
             opens: false,
-            participants: vec!["N1".parse().unwrap()],
+            participants: vec!["N1".parse().unwrap()].into(),
             home: None,
             hold,
             seq,

@@ -31,9 +31,9 @@ fn deposit(state: &mut NodeState, n: u64) {
             state,
             &NodeRecord::PrepareOk {
                 txn,
-                operations,
+                operations: operations.into(),
                 opens,
-                participants,
+                participants: participants.into(),
                 home,
                 hold,
             },
@@ -49,7 +49,7 @@ fn deposit(state: &mut NodeState, n: u64) {
         state,
         &NodeRecord::CommitOnePhase {
             txn,
-            operations,
+            operations: operations.into(),
             opens,
             home,
         },

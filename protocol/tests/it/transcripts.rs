@@ -336,7 +336,7 @@ stories! {
         let operations = order("N1/Z:-1 N2/B:+1").operations(node_id(N1));
         let participants = vec![node_id(N1), node_id(N2)];
         s.tell_node(N1, ToNode::Prepare(Prepare {
-            txn: txn(1, 4), operations, opens: false, participants, birth: BIRTH, home: Some(home),
+            txn: txn(1, 4), operations, opens: false, participants: participants.into(), birth: BIRTH, home: Some(home),
         }));
         s.tell_node(N1, ToNode::Query { txn: txn(1, 3), home });
         s.say("what the home says of the request must not be lost any more");

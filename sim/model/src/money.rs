@@ -30,7 +30,7 @@ fn sum<'a>(
     nodes: impl Iterator<Item = &'a NodeState> + Clone,
     coordinators: impl Iterator<Item = &'a CoordinatorState>,
 ) -> i128 {
-    let open = coordinators.flat_map(|coordinator| coordinator.open());
+    let open = coordinators.flat_map(|coordinator| coordinator.open().iter());
     let decided: BTreeSet<TxnId> = open
         .filter(|(_, open)| matches!(open.phase, Phase::Committed(_)))
         .map(|(&txn, _)| txn)

@@ -373,7 +373,7 @@ fn v3_someone_who_takes_no_part_or_names_others() {
         txn: id,
         operations,
         opens,
-        participants: vec![node("N2")],
+        participants: vec![node("N2")].into(),
         home,
         hold,
     };
