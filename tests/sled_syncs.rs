@@ -291,41 +291,54 @@ impl Seen {
             }
             return Ok(());
         }
-        // A message that calls for a record comes in, or one that shows it goes out.
-        if sent != self.is_node {
-            match codec::decode(body).map_err(|bad| bad.to_string())? {
-                ToNode::Decide {
-                    decision: Decision::Commit,
-                    ..
-                } if sent => return self.promise("commit"),
-                ToNode::Prepare(_) | ToNode::Decide { .. } if !sent => self.writes = 0,
-                ToNode::Join { .. }
-                | ToNode::Prepare(_)
-                | ToNode::Execute(_)
-                | ToNode::Decide { .. }
-                | ToNode::Query { .. }
-                | ToNode::Recall { .. }
-                | ToNode::Pending { .. }
-                | ToNode::NotMine { .. }
-                | ToNode::Mark { .. }
-                | ToNode::Ask { .. } => {}
+        let mut rest = body;
+        while !rest.is_empty() {
+            // A message that calls for a record comes in, or one that shows it goes out.
+            if sent != self.is_node {
+                self.coordinators_word(sent, &mut rest)?;
+            } else {
+                self.nodes_word(sent, &mut rest)?;
             }
-        } else {
-            match codec::decode(body).map_err(|bad| bad.to_string())? {
-                FromNode::Vote { vote: Vote::Yes, .. } if sent => return self.promise("vote"),
-                FromNode::Ack { .. } if sent => return self.promise("ack"),
-                FromNode::Vote { .. } => self.writes = 0,
-                FromNode::Welcome { .. }
-                | FromNode::Refuse { .. }
-                | FromNode::Ack { .. }
-                | FromNode::Aborted { .. }
-                | FromNode::Executed { .. }
-                | FromNode::Inquiry { .. }
-                | FromNode::Unmatched { .. }
-                | FromNode::Mixed { .. }
-                | FromNode::Recalled { .. }
-                | FromNode::Answer { .. } => {}
-            }
+        }
+        Ok(())
+    }
+
+    fn coordinators_word(&mut self, sent: bool, rest: &mut &[u8]) -> Result<(), String> {
+        match codec::decode_next(rest).map_err(|bad| bad.to_string())? {
+            ToNode::Decide {
+                decision: Decision::Commit,
+                ..
+            } if sent => return self.promise("commit"),
+            ToNode::Prepare(_) | ToNode::Decide { .. } if !sent => self.writes = 0,
+            ToNode::Join { .. }
+            | ToNode::Prepare(_)
+            | ToNode::Execute(_)
+            | ToNode::Decide { .. }
+            | ToNode::Query { .. }
+            | ToNode::Recall { .. }
+            | ToNode::Pending { .. }
+            | ToNode::NotMine { .. }
+            | ToNode::Mark { .. }
+            | ToNode::Ask { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn nodes_word(&mut self, sent: bool, rest: &mut &[u8]) -> Result<(), String> {
+        match codec::decode_next(rest).map_err(|bad| bad.to_string())? {
+            FromNode::Vote { vote: Vote::Yes, .. } if sent => return self.promise("vote"),
+            FromNode::Ack { .. } if sent => return self.promise("ack"),
+            FromNode::Vote { .. } => self.writes = 0,
+            FromNode::Welcome { .. }
+            | FromNode::Refuse { .. }
+            | FromNode::Ack { .. }
+            | FromNode::Aborted { .. }
+            | FromNode::Executed { .. }
+            | FromNode::Inquiry { .. }
+            | FromNode::Unmatched { .. }
+            | FromNode::Mixed { .. }
+            | FromNode::Recalled { .. }
+            | FromNode::Answer { .. } => {}
         }
         Ok(())
     }

@@ -1,34 +1,70 @@
 //! Which named timers are running, and which of them are due.
 //!
 //! A name has at most one timer: setting it again replaces it. Timers that are due at the same instant fire in the
-//! order they were set.
+//! order they were set. Most timers are set to be cancelled: that costs a hash table each time, and now and then a
+//! clearing out.
 
-use std::collections::BTreeMap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, HashMap};
+use std::hash::Hash;
 use std::time::Instant;
+
+use protocol::table::Seeded;
 
 /// When a timer fires, and its place among those set so far.
 type Slot = (Instant, u64);
 
+/// Cancelled timers that may stand in the queue, beside as many as are running.
+const CANCELLED_MAX: usize = 64;
+
 /// A set of named timers.
 #[derive(Debug)]
 pub struct Timers<T> {
-    by_slot: BTreeMap<Slot, T>,
-    by_name: BTreeMap<T, Slot>,
+    running: HashMap<T, Slot, Seeded>,
+    /// Soonest first. May hold timers that are not running any more, but not in front.
+    queue: BinaryHeap<Reverse<Queued<T>>>,
     set_count: u64,
 }
 
-impl<T: Clone + Ord> Default for Timers<T> {
+/// A timer in the queue. Slots are never used twice, so they alone tell the order.
+#[derive(Debug)]
+struct Queued<T> {
+    slot: Slot,
+    name: T,
+}
+
+impl<T> PartialEq for Queued<T> {
+    fn eq(&self, other: &Queued<T>) -> bool {
+        self.slot == other.slot
+    }
+}
+
+impl<T> Eq for Queued<T> {}
+
+impl<T> PartialOrd for Queued<T> {
+    fn partial_cmp(&self, other: &Queued<T>) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Queued<T> {
+    fn cmp(&self, other: &Queued<T>) -> Ordering {
+        self.slot.cmp(&other.slot)
+    }
+}
+
+impl<T: Clone + Eq + Hash> Default for Timers<T> {
     fn default() -> Timers<T> {
         Timers::new()
     }
 }
 
-impl<T: Clone + Ord> Timers<T> {
+impl<T: Clone + Eq + Hash> Timers<T> {
     /// None is running.
     pub fn new() -> Timers<T> {
         Timers {
-            by_slot: BTreeMap::new(),
-            by_name: BTreeMap::new(),
+            running: HashMap::default(),
+            queue: BinaryHeap::new(),
             set_count: 0,
         }
     }
@@ -37,22 +73,23 @@ impl<T: Clone + Ord> Timers<T> {
     pub fn set(&mut self, name: T, at: Instant) {
         self.set_count += 1;
         let slot = (at, self.set_count);
-        if let Some(old) = self.by_name.insert(name.clone(), slot) {
-            self.by_slot.remove(&old);
+        let replaced = self.running.insert(name.clone(), slot);
+        self.queue.push(Reverse(Queued { slot, name }));
+        if replaced.is_some() {
+            self.tidy();
         }
-        self.by_slot.insert(slot, name);
     }
 
     /// Stops `name`, if it is running.
     pub fn cancel(&mut self, name: &T) {
-        if let Some(slot) = self.by_name.remove(name) {
-            self.by_slot.remove(&slot);
+        if self.running.remove(name).is_some() {
+            self.tidy();
         }
     }
 
     /// When the next timer fires.
     pub fn next(&self) -> Option<Instant> {
-        self.by_slot.first_key_value().map(|(&(at, _), _)| at)
+        self.queue.peek().map(|Reverse(next)| next.slot.0)
     }
 
     /// Marks this moment: [`Timers::pop_due`] leaves alone what is set later, however short it is.
@@ -62,11 +99,32 @@ impl<T: Clone + Ord> Timers<T> {
 
     /// Takes the next timer that is due at `now` and was set before `mark`.
     pub fn pop_due(&mut self, now: Instant, mark: Mark) -> Option<T> {
-        let due = self.by_slot.range(..=(now, u64::MAX));
-        let slot = due.map(|(&slot, _)| slot).find(|&(_, number)| number <= mark.0)?;
-        let name = self.by_slot.remove(&slot).expect("just found");
-        self.by_name.remove(&name);
-        Some(name)
+        let mut later = Vec::new();
+        let mut found = None;
+        while found.is_none() && self.next().is_some_and(|at| at <= now) {
+            let Reverse(next) = self.queue.pop().expect("just seen");
+            if next.slot.1 <= mark.0 {
+                self.running.remove(&next.name);
+                found = Some(next.name);
+            } else {
+                later.push(Reverse(next));
+            }
+            self.tidy();
+        }
+        self.queue.extend(later);
+        found
+    }
+
+    /// Sees to it that a running timer is in front, and that those which are not do not pile up.
+    fn tidy(&mut self) {
+        let running = &self.running;
+        let is_running = |Reverse(timer): &Reverse<Queued<T>>| running.get(&timer.name) == Some(&timer.slot);
+        if self.queue.len() > 2 * running.len() + CANCELLED_MAX {
+            self.queue.retain(is_running);
+        }
+        while self.queue.peek().is_some_and(|next| !is_running(next)) {
+            self.queue.pop();
+        }
     }
 }
 
@@ -125,5 +183,26 @@ mod tests {
         timers.set("a", now);
         assert_eq!(timers.pop_due(now, mark), None);
         assert_eq!(due(&mut timers, now), ["a"]);
+    }
+
+    #[test]
+    fn however_many_are_set_and_cancelled_those_that_run_fire_and_few_others_are_kept() {
+        let start = Instant::now();
+        let mut timers = Timers::new();
+        for round in 0..10_000_u64 {
+            timers.set(round, start + Duration::from_millis(1 + round % 7));
+            timers.set(round / 2, start + Duration::from_millis(8));
+            if round % 100 != 0 {
+                timers.cancel(&round);
+                timers.cancel(&(round / 2));
+            }
+            assert!(timers.queue.len() <= 2 * timers.running.len() + CANCELLED_MAX + 1);
+        }
+        let running = timers.running.len();
+        let mark = timers.mark();
+        let now = start + Duration::from_millis(8);
+        let fired = std::iter::from_fn(|| timers.pop_due(now, mark)).count();
+        assert_eq!(fired, running);
+        assert_eq!((timers.next(), timers.running.len()), (None, 0));
     }
 }

@@ -7,6 +7,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{Debug, Display};
+use core::hash::Hash;
 
 use crate::fold::{Fold, Seq};
 
@@ -21,7 +22,7 @@ pub trait Machine {
     /// What it says.
     type Message: Clone + Debug + Display;
     /// Names of its timers. The driver owns their durations.
-    type Timer: Clone + Debug + Ord;
+    type Timer: Clone + Debug + Ord + Hash;
 
     /// Takes one input; leaves what is to be done in `effects`.
     fn step(&mut self, input: Self::Input, effects: &mut Effects<Self>);

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A body is one control frame (see [`hello`](crate::hello)), or one message, or several behind each other: a client
-//! packs a batch of calls into one frame, and a coordinator the replies of one turn. Each message counts by itself, as
+//! packs a batch of calls into one frame, and a server all that a turn says to one peer. Each message counts by itself, as
 //! if it had a frame of its own; a frame only saves the cost of many.
 //!
 //! The length is checked before anything is allocated, the checksum before anything is decoded. A frame that fails

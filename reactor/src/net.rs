@@ -50,7 +50,7 @@ pub(crate) enum Happening {
 }
 
 /// Clocks of the loop itself.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Alarm {
     /// Look at a connection's clocks.
     Check(Session),
@@ -674,12 +674,7 @@ impl Net {
         if connection.peer().is_none() {
             return false;
         }
-        if connection.is_client() {
-            self.counters.frames_out += u64::from(connection.outbox.join(body));
-        } else {
-            connection.outbox.push(body);
-            self.counters.frames_out += 1;
-        }
+        self.counters.frames_out += u64::from(connection.outbox.join(body));
         if !connection.dirty {
             connection.dirty = true;
             self.dirty.push(session);

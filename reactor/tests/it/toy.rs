@@ -145,7 +145,7 @@ pub(crate) enum Input {
     Room(bool),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Timer(Session, u64);
 
 pub(crate) struct Toy {
