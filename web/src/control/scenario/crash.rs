@@ -101,9 +101,9 @@ pub(super) fn play(stage: &Stage<'_>, crash: &Crash) -> Result<Told, Problem> {
     let txn = report.txn.or(told_txn);
     let others_before = begun_by_others(stage, begun, txn);
     let ended = book.last();
-    // A request that nobody has ever heard of would run now.
+    // A request that nobody has ever heard of would run now, and so would one that was refused before it began.
     let (again, tries) = match (txn, &heard) {
-        (None, Heard::Nothing(_)) => (None, 0),
+        (None, Heard::Nothing(_) | Heard::Answer(Outcome::Aborted { txn: None, .. })) => (None, 0),
         (_, _) => {
             let (submission, tries) = stage.ask_again(request, order)?;
             (Some(submission), tries)
