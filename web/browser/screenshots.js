@@ -10,7 +10,8 @@ const to = process.argv[2] ?? "../../docs/screens";
 const LOAD_MS = Number(process.env.LOAD_MS ?? 45_000);
 
 await mkdir(to, { recursive: true });
-const cluster = await Cluster.start();
+// With the usual ports pictures show what a reader will see.
+const cluster = await Cluster.start({ usual: true });
 const browser = await launch();
 
 async function shoot(name, hash, options, prepare = async () => {}) {

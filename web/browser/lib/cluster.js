@@ -4,19 +4,21 @@ import { execFile, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 
 const START_MAX_MS = 60_000;
 const STOP_MAX_MS = 30_000;
 
 export class Cluster {
-  /** Starts one; resolves once it says where its panel is. `args` go to `up`. */
-  static async start(...args) {
+  /** Starts one; resolves once it says where its panel is. `args` go to `up`; `usual` ports are taken if they are free. */
+  static async start({ args = [], usual = false } = {}) {
     const home = await mkdtemp(join(tmpdir(), "twopence-browser-"));
     const dir = join(home, "data");
-    const [coordinator, base] = [await freePorts(1), await freePorts(3)];
-    const child = spawn(process.env.TWOPENCE, ["up", "--data-dir", dir, "--http-port", "0", "--coord-port", String(coordinator), "--base-port", String(base), ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const [coordinator, base] = usual && (await areFree([5000, 6001, 6002, 6003])) ? [5000, 6001] : [await freePorts(1), await freePorts(3)];
+    // Called by its name alone, as somebody would who has installed it: it shows how it was called.
+    const env = { ...process.env, PATH: `${dirname(process.env.TWOPENCE)}${delimiter}${process.env.PATH}` };
+    const child = spawn(basename(process.env.TWOPENCE), ["up", "--data-dir", dir, "--http-port", "0", "--coord-port", String(coordinator), "--base-port", String(base), ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
     const cluster = new Cluster({ home, dir, child, coordinator, base });
     let said = "";
     const url = new Promise((found, failed) => {
@@ -81,9 +83,12 @@ export class Cluster {
 async function freePorts(count) {
   for (;;) {
     const first = 20_000 + Math.floor(Math.random() * 12_000);
-    const taken = await Promise.all(Array.from({ length: count }, (_, at) => occupied(first + at)));
-    if (!taken.includes(true)) return first;
+    if (await areFree(Array.from({ length: count }, (_, at) => first + at))) return first;
   }
+}
+
+async function areFree(ports) {
+  return !(await Promise.all(ports.map(occupied))).includes(true);
 }
 
 function occupied(port) {

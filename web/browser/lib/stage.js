@@ -10,7 +10,7 @@ import { Cluster } from "./cluster.js";
 export function stage(...args) {
   const on = { pages: [] };
   before(async () => {
-    on.cluster = await Cluster.start(...args);
+    on.cluster = await Cluster.start({ args });
     on.browser = await launch();
     on.open = async (hash = "", options = {}) => {
       const page = await open(on.browser, `${on.cluster.url}/${hash}`, options);
