@@ -57,7 +57,7 @@ pub fn run(config: Config) -> Result<(), Error> {
     let mut serving = reactor::Config::new(hello.clone());
     serving.listen = Some(Listen {
         address: config.listen,
-        accepts: vec![Role::Client],
+        accepts: vec![Role::Client, Role::Watcher],
     });
     let dial = |(node, address): (NodeId, String)| Dial {
         address,

@@ -6,11 +6,13 @@ use std::time::Duration;
 use engine::{Stats, failpoint};
 use protocol::codec::{self, BadBody};
 use protocol::coordinator::{
-    ClientRef, Coordinator, CoordinatorInput, CoordinatorMessage, CoordinatorTimer, CoordinatorTo,
+    ClientRef, Coordinator, CoordinatorInput, CoordinatorMessage, CoordinatorRecord, CoordinatorTimer,
+    CoordinatorTo,
 };
 use protocol::id::NodeId;
-use protocol::message::{Answer, Ask, Call, FromNode, Reply, Target, Work};
-use reactor::{Counters, Peer, Service, Session};
+use protocol::message::watch::Party;
+use protocol::message::{Answer, Ask, Call, FromNode, Outcome, Reply, Target, Work};
+use reactor::{Counters, End, Meaning, Moment, Peer, Service, Session};
 
 /// How often unanswered messages are sent again and marks are raised.
 const TICK: Duration = Duration::from_secs(1);
@@ -173,7 +175,173 @@ impl Service for CoordinatorService {
         machine.load()
     }
 
+    fn heard(&self, input: &CoordinatorInput) -> Option<Meaning> {
+        match input {
+            CoordinatorInput::Node(_, message) => message.txn().map(|txn| Meaning::of(txn, Moment::Passes)),
+            CoordinatorInput::Client(_, call) => {
+                let Ask::Submit { repeated, .. } = call.ask else {
+                    return None;
+                };
+                Some(Meaning {
+                    txn: None,
+                    moment: Moment::Asked { repeated },
+                })
+            }
+            CoordinatorInput::Start
+            | CoordinatorInput::Connected(_)
+            | CoordinatorInput::Disconnected(_)
+            | CoordinatorInput::Timer(_)
+            | CoordinatorInput::Room(_)
+            | CoordinatorInput::Armed(..) => None,
+        }
+    }
+
+    fn heard_line(&self, input: &CoordinatorInput) -> (Party, String) {
+        let CoordinatorInput::Node(node, message) = input else {
+            unreachable!("only messages of nodes name a transaction");
+        };
+        (Party::Node(*node), message.to_string())
+    }
+
+    fn said(&self, message: &CoordinatorMessage) -> Option<Meaning> {
+        let moment = match message {
+            CoordinatorMessage::Node(_) => Moment::Passes,
+            CoordinatorMessage::Client(reply) => match &reply.answer {
+                Answer::Outcome(Outcome::Committed { .. }) => Moment::Ends(End::Committed),
+                Answer::Outcome(Outcome::Aborted { refusal, .. }) => {
+                    Moment::Ends(End::Aborted(refusal.reason.word()))
+                }
+                Answer::Outcome(Outcome::Unknown { .. }) => Moment::Ends(End::Unknown),
+                Answer::Outcome(Outcome::Reused | Outcome::Rejected { .. })
+                | Answer::Balance(_)
+                | Answer::Accounts(_)
+                | Answer::Audit(_)
+                | Answer::Status(_)
+                | Answer::Txn(_)
+                | Answer::List(_)
+                | Answer::Done(_)
+                | Answer::Failed(_) => return None,
+            },
+        };
+        let txn = message.txn();
+        (txn.is_some() || moment != Moment::Passes).then_some(Meaning { txn, moment })
+    }
+
+    fn recorded(&self, record: &CoordinatorRecord) -> Option<Meaning> {
+        let moment = match record {
+            CoordinatorRecord::Start { .. } => Moment::Begins,
+            CoordinatorRecord::Prepare { .. }
+            | CoordinatorRecord::Commit { .. }
+            | CoordinatorRecord::Abort { .. }
+            | CoordinatorRecord::Complete { .. }
+            | CoordinatorRecord::Epoch { .. }
+            | CoordinatorRecord::Mark { .. }
+            | CoordinatorRecord::Node { .. }
+            | CoordinatorRecord::Quarantine { .. }
+            | CoordinatorRecord::Suspect { .. }
+            | CoordinatorRecord::Trust { .. }
+            | CoordinatorRecord::Proved { .. } => Moment::Passes,
+        };
+        record.txn().map(|txn| Meaning::of(txn, moment))
+    }
+
+    fn request_line(&self, record: &CoordinatorRecord, repeated: bool) -> Option<String> {
+        let CoordinatorRecord::Start { request, order, .. } = record else {
+            return None;
+        };
+        let submit = Ask::Submit {
+            request: *request,
+            repeated,
+            order: order.clone(),
+        };
+        Some(submit.to_string())
+    }
+
+    fn party(&self, to: &CoordinatorTo) -> Party {
+        match to {
+            CoordinatorTo::Node(node) => Party::Node(*node),
+            CoordinatorTo::Client(_) => Party::Client,
+        }
+    }
+
     fn watch(&mut self, _: &Counters, stats: Stats) {
         self.work = stats.into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::id::{RequestId, StoreId, TxnId};
+    use protocol::leg::Order;
+    use protocol::message::Vote;
+    use protocol::reason::Reason;
+
+    use super::*;
+
+    fn service() -> CoordinatorService {
+        CoordinatorService::new(vec!["N1".parse().unwrap()], 1_000)
+    }
+
+    #[test]
+    fn a_submit_gets_its_transaction_from_the_record_that_begins_it() {
+        let (service, txn) = (service(), TxnId::new(StoreId(0xc), 1, 7));
+        let (from, to) = ("N1/A".parse().unwrap(), "N2/B".parse().unwrap());
+        let order = Order::transfer(from, to, "10".parse().unwrap()).unwrap();
+        let ask = Ask::Submit {
+            request: RequestId(9),
+            repeated: true,
+            order: order.clone(),
+        };
+        let line = ask.to_string();
+        let heard = service.heard(&CoordinatorInput::Client(1, Call { id: 1, ask }));
+        let asked = Moment::Asked { repeated: true };
+        assert_eq!(
+            heard,
+            Some(Meaning {
+                txn: None,
+                moment: asked
+            })
+        );
+        let start = CoordinatorRecord::Start {
+            txn,
+            request: RequestId(9),
+            order,
+        };
+        assert_eq!(service.recorded(&start), Some(Meaning::of(txn, Moment::Begins)));
+        assert_eq!(service.request_line(&start, true), Some(line));
+    }
+
+    #[test]
+    fn outcomes_are_ends_and_all_else_about_a_transaction_passes() {
+        let (service, txn) = (service(), TxnId::new(StoreId(0xc), 1, 7));
+        let reply = |answer| service.said(&CoordinatorMessage::Client(Reply { id: 1, answer }));
+        assert_eq!(
+            reply(Answer::Outcome(Outcome::Committed { txn })),
+            Some(Meaning::of(txn, Moment::Ends(End::Committed)))
+        );
+        let refused = Outcome::Aborted {
+            txn: None,
+            refusal: Reason::CoordinatorDiskFull.into(),
+        };
+        let ends = Moment::Ends(End::Aborted("coordinator_disk_full"));
+        let meaning = Meaning {
+            txn: None,
+            moment: ends,
+        };
+        assert_eq!(reply(Answer::Outcome(refused)), Some(meaning));
+        assert_eq!(reply(Answer::Done("armed".to_owned())), None);
+        let vote = FromNode::Vote {
+            txn,
+            vote: Vote::Yes,
+            durable: 3,
+        };
+        let input = CoordinatorInput::Node("N1".parse().unwrap(), vote);
+        assert_eq!(service.heard(&input), Some(Meaning::of(txn, Moment::Passes)));
+        assert_eq!(service.heard_line(&input).1, format!("vote {txn} yes"));
+        let completed = CoordinatorRecord::Complete { txn };
+        assert_eq!(
+            service.recorded(&completed),
+            Some(Meaning::of(txn, Moment::Passes))
+        );
     }
 }

@@ -7,7 +7,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::Hash;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::table::Seeded;
 
@@ -92,6 +92,18 @@ impl<T: Clone + Eq + Hash> Timers<T> {
         self.queue.peek().map(|Reverse(next)| next.slot.0)
     }
 
+    /// Lets every running timer fire later by so much.
+    pub fn postpone(&mut self, by: Duration) {
+        for (at, _) in self.running.values_mut() {
+            *at += by;
+        }
+        let queued = self.running.iter().map(|(name, &slot)| {
+            let name = name.clone();
+            Reverse(Queued { slot, name })
+        });
+        self.queue = queued.collect();
+    }
+
     /// Marks this moment: [`Timers::pop_due`] leaves alone what is set later, however short it is.
     pub fn mark(&self) -> Mark {
         Mark(self.set_count)
@@ -134,8 +146,6 @@ pub struct Mark(u64);
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn due(timers: &mut Timers<&'static str>, now: Instant) -> Vec<&'static str> {
@@ -171,6 +181,22 @@ mod tests {
         timers.cancel(&"never set");
         assert_eq!(due(&mut timers, ms(4)), Vec::<&str>::new());
         assert_eq!(due(&mut timers, ms(5)), ["a"]);
+    }
+
+    #[test]
+    fn what_is_postponed_fires_later_in_the_same_order() {
+        let start = Instant::now();
+        let ms = |ms| start + Duration::from_millis(ms);
+        let mut timers = Timers::new();
+        timers.set("b", ms(20));
+        timers.set("a", ms(10));
+        timers.set("c", ms(20));
+        timers.postpone(Duration::from_millis(5));
+        timers.cancel(&"a");
+        assert_eq!(timers.next(), Some(ms(25)));
+        timers.set("d", ms(24));
+        assert_eq!(due(&mut timers, ms(25)), ["d", "b", "c"]);
+        assert_eq!(timers.next(), None);
     }
 
     #[test]

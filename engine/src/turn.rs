@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use protocol::effects::{Effects, Machine, Outgoing, TimerChange};
-use protocol::fold::Fold;
+use protocol::fold::{Fold, Seq};
 use protocol::planted;
 
 use crate::timers::{Mark, Timers};
@@ -111,6 +111,11 @@ impl<M: Machine> Turn<M> {
         self.timers.pop_due(now, mark)
     }
 
+    /// Lets every timer fire later by so much: time has passed that must not count.
+    pub fn postpone(&mut self, by: Duration) {
+        self.timers.postpone(by);
+    }
+
     /// Syncs if somebody waits for it, and hands over what that released, in the order it was said.
     ///
     /// # Errors
@@ -120,9 +125,26 @@ impl<M: Machine> Turn<M> {
         now: Instant,
         send: impl FnMut(Outgoing<M::To, M::Message>),
     ) -> Result<(), Error> {
-        self.write_ahead.flush(now)?;
-        self.write_ahead.drain_released(send);
+        self.sync(now)?;
+        self.send(send);
         Ok(())
+    }
+
+    /// The first half of [`Turn::sync_and_send`], for drivers that look at the clock in between. If it synced, everything
+    /// up to the returned record is on disk.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sync(&mut self, now: Instant) -> Result<Option<Seq>, Error> {
+        let before = self.write_ahead.synced();
+        self.write_ahead.flush(now)?;
+        let synced = self.write_ahead.synced();
+        Ok((synced > before).then_some(synced))
+    }
+
+    /// The second half.
+    pub fn send(&mut self, send: impl FnMut(Outgoing<M::To, M::Message>)) {
+        self.write_ahead.drain_released(send);
     }
 
     /// The end of a turn: the store does what can be done without holding anyone up. Returns in how many milliseconds
@@ -140,6 +162,11 @@ impl<M: Machine> Turn<M> {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// When a record must be synced, whatever timers are running.
+    pub fn sync_deadline(&self) -> Option<Instant> {
+        self.write_ahead.deadline()
     }
 
     /// See [`Engine::stats`].

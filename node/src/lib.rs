@@ -59,7 +59,7 @@ pub fn run(config: Config) -> Result<(), Error> {
     let mut serving = reactor::Config::new(hello);
     serving.listen = Some(Listen {
         address: config.listen,
-        accepts: vec![Role::Coordinator],
+        accepts: vec![Role::Coordinator, Role::Watcher],
     });
     serving.signals = true;
     serving.parent_pipe = config.parent_pipe;

@@ -63,7 +63,7 @@ pub trait Fold: Clone + Debug + PartialEq + Send + 'static {
     /// program does not know are refused: what a later version wrote must not be lost in silence.
     type Record: Clone + Debug + Display + PartialEq + Serialize + DeserializeOwned + Send + 'static;
     /// Names one entry.
-    type Key: Clone + Debug + Ord + Serialize + Send + 'static;
+    type Key: Clone + Debug + Ord + Serialize + DeserializeOwned + Send + 'static;
     /// One small piece of the state with its key in it.
     type Entry: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + 'static;
 
@@ -94,6 +94,13 @@ pub trait Fold: Clone + Debug + PartialEq + Send + 'static {
 
     /// Every entry, in an order that depends on the state alone.
     fn entries(&self) -> Box<dyn Iterator<Item = Self::Entry> + '_>;
+
+    /// The first `len` entries behind the one under `after`, or the first of all, for those who look on. In the order of
+    /// keys as far as that has a cheap meaning; where the state changes between pages, each page is right for its moment.
+    fn page(&self, after: Option<&Self::Key>, len: usize) -> Vec<Self::Entry> {
+        let passed = |entry: &Self::Entry| after.is_some_and(|after| Self::key(entry) <= *after);
+        self.entries().skip_while(passed).take(len).collect()
+    }
 
     /// Begins a snapshot: a copy of the state as it is now, made in parts while the state goes on changing. One that is
     /// under way is dropped. `false` if this state can only be copied at once, with [`Fold::entries`].

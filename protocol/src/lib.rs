@@ -85,6 +85,7 @@
 
 extern crate alloc;
 
+mod about;
 mod accounts;
 pub mod codec;
 pub mod coordinator;

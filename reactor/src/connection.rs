@@ -47,6 +47,16 @@ impl Peer {
     pub fn is_client(&self) -> bool {
         self.hello.role == Role::Client
     }
+
+    /// Whether it only looks on: the loop serves it, the machine never hears of it.
+    pub fn is_watcher(&self) -> bool {
+        self.hello.role == Role::Watcher
+    }
+
+    /// Whether nothing depends on it, so that it may be left alone, made wait, or dropped.
+    pub fn is_guest(&self) -> bool {
+        self.is_client() || self.is_watcher()
+    }
 }
 
 /// How far a connection has come.
@@ -159,6 +169,10 @@ impl Connection {
         self.peer().is_some_and(Peer::is_client)
     }
 
+    pub(crate) fn is_guest(&self) -> bool {
+        self.peer().is_some_and(Peer::is_guest)
+    }
+
     /// Whether bytes wait that this process has chosen not to look at yet. Their sender isn't late.
     pub(crate) fn keeps_peer_waiting(&self) -> bool {
         self.unread || self.place != Place::Resting
@@ -225,7 +239,7 @@ impl Connection {
     fn note_queue(&mut self, now: Instant, limits: &Limits) {
         if self.outbox.len() <= limits.client_queue_len {
             self.stalled_since = None;
-        } else if self.is_client() {
+        } else if self.is_guest() {
             self.stalled_since.get_or_insert(now);
         }
     }
@@ -235,7 +249,7 @@ impl Connection {
         match &self.phase {
             Phase::Connecting | Phase::Greeting => Some(self.since + limits.hello),
             Phase::Closing => Some(self.since + limits.linger),
-            Phase::Open(peer) if peer.is_client() => {
+            Phase::Open(peer) if peer.is_guest() => {
                 let partial = self.partial_since.map(|since| since + limits.partial_frame);
                 let stalled = self.stalled_since.map(|since| since + limits.client_stalled);
                 partial.into_iter().chain(stalled).min()
@@ -261,7 +275,7 @@ impl Connection {
                 (now >= self.since + limits.hello).then(|| format!("no hello within {:?}", limits.hello))
             }
             Phase::Closing => (now >= self.since + limits.linger).then(|| "closed".to_owned()),
-            Phase::Open(peer) if peer.is_client() => {
+            Phase::Open(peer) if peer.is_guest() => {
                 let late = |since: Option<Instant>, limit| since.is_some_and(|since| now >= since + limit);
                 if late(self.partial_since, limits.partial_frame) {
                     Some(format!(

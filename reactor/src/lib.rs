@@ -4,10 +4,13 @@
 //! `engine::Turn`. A [`Service`] says what frames, names and timers mean. Everything happens on one thread, in
 //! the order it was read; what goes wrong outside (slow, broken, hostile or vanished peers, too many of them, no file
 //! descriptors left) ends at a limit in [`Limits`], not in the machine.
+//!
+//! Beside the machine the loop keeps what it saw of transactions (`tap`), for watchers, who never reach the machine.
 
 mod connection;
 mod counters;
 mod error;
+mod gate;
 mod inbox;
 mod limits;
 mod link;
@@ -17,6 +20,8 @@ mod outbox;
 mod serve;
 mod service;
 mod signals;
+mod tap;
+mod watchers;
 
 pub use connection::{Peer, Session};
 pub use counters::Counters;
@@ -26,5 +31,6 @@ pub use limits::Limits;
 pub use link::Dial;
 pub use listener::Listen;
 pub use serve::{Config, Reactor};
-pub use service::{Input, Message, Service, Timer, To, kind};
+pub use service::{Input, Message, Record, Service, Timer, To, kind};
 pub use signals::Stopper;
+pub use tap::meaning::{End, Meaning, Moment};

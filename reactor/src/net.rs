@@ -18,6 +18,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use protocol::hello::{Control, Hello, Refused};
+use protocol::id::NodeId;
 use rustix::net::sockopt;
 
 use crate::connection::{Connection, Peer, Phase, Place, Received, Session};
@@ -34,6 +35,9 @@ const FIRST_SESSION: u64 = 4;
 
 /// Refused connections that may linger at a time to read why; beyond, they are just closed.
 const LINGERING_MAX: usize = 64;
+
+/// A watcher's questions that are answered before others get their turn: some answers are long.
+const QUESTIONS_PER_TURN: usize = 4;
 
 /// Silence after which the kernel asks whether a client's machine still exists. Clients owe no heartbeats.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
@@ -74,7 +78,7 @@ struct Visit {
 impl Visit {
     /// Peers are always heard out: what they may have open is bounded already.
     fn is_over(&self) -> bool {
-        self.messages == 0 && self.connection.is_client()
+        self.messages == 0 && self.connection.is_guest()
     }
 }
 
@@ -419,6 +423,9 @@ impl Net {
                     return Some(Happening::Message);
                 }
                 Step::Opened(peer) => {
+                    if peer.is_watcher() {
+                        visit.messages = QUESTIONS_PER_TURN;
+                    }
                     visit.connection.phase = Phase::Open(peer.clone());
                     visit.connection.arm(&mut self.alarms, &self.limits);
                     if let Some(link) = peer.link {
@@ -464,10 +471,26 @@ impl Net {
         visit.connection.inbox.put_back(visit.body.len());
     }
 
+    /// Queues an answer to [`Net::message`] at once: its connection is not in the table just now.
+    pub(crate) fn tell_visitor(&mut self, body: &[u8]) {
+        let visit = self.visit.as_mut().expect("a message was just handed out");
+        let connection = &mut visit.connection;
+        self.counters.frames_out += u64::from(connection.outbox.join(body));
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(connection.session);
+        }
+    }
+
     /// Ends the connection that [`Net::message`] belongs to, and says why.
     pub(crate) fn refuse_message(&mut self, refused: Refused) {
         self.counters.bad_bodies += 1;
-        let visit = self.visit.take().expect("a message was just handed out");
+        self.refuse_visitor(refused);
+    }
+
+    /// Ends the connection that [`Net::advance`] handed out last, and says why.
+    pub(crate) fn refuse_visitor(&mut self, refused: Refused) {
+        let visit = self.visit.take().expect("somebody was just handed out");
         self.refuse(visit.connection, refused);
     }
 
@@ -476,10 +499,16 @@ impl Net {
             let session = self.queue.pop_front()?;
             if let Some(mut connection) = self.connections.remove(&session) {
                 connection.place = Place::Resting;
+                let looks_on = connection.peer().is_some_and(Peer::is_watcher);
+                let messages = if looks_on {
+                    QUESTIONS_PER_TURN
+                } else {
+                    self.limits.messages_per_turn
+                };
                 return Some(Visit {
                     connection,
                     budget: self.limits.read_per_turn,
-                    messages: self.limits.messages_per_turn,
+                    messages,
                     body: 0..0,
                 });
             }
@@ -508,7 +537,7 @@ impl Net {
         let connection = &mut visit.connection;
         loop {
             let full = connection.outbox.len() > self.limits.client_queue_len;
-            if (paused || full) && connection.is_client() {
+            if (paused && connection.is_client()) || (full && connection.is_guest()) {
                 return Step::Hold;
             }
             if matches!(connection.phase, Phase::Closing) {
@@ -682,6 +711,19 @@ impl Net {
         true
     }
 
+    /// How many bytes wait for a connection.
+    pub(crate) fn queued_len(&self, session: Session) -> usize {
+        self.connections
+            .get(&session)
+            .map_or(0, |connection| connection.outbox.len())
+    }
+
+    /// The nodes that this process keeps links to, and where they are.
+    pub(crate) fn nodes(&self) -> Vec<(NodeId, String)> {
+        let node = |link: &Link| Some((link.dial.hello.expects?, link.dial.address.clone()));
+        self.links.iter().filter_map(node).collect()
+    }
+
     /// The far side of an open connection.
     pub(crate) fn peer(&self, session: Session) -> Option<&Peer> {
         self.connections.get(&session).and_then(Connection::peer)
@@ -765,7 +807,7 @@ impl Net {
             return;
         }
         let quiet = self.now >= connection.last_sent + self.limits.heartbeat;
-        if quiet && connection.peer().is_some_and(|peer| !peer.is_client()) {
+        if quiet && connection.peer().is_some_and(|peer| !peer.is_guest()) {
             // Bytes that the kernel cannot take yet are as good as a ping, once they go.
             connection.last_sent = self.now;
             if connection.outbox.len() == 0 {

@@ -7,6 +7,11 @@
 //! While failpoints are enabled, a turn passes `received.<kind>` before a message is stepped, `sending.<kind>` before
 //! one is written and `sent.<kind>` and `sent.<kind>@<peer>` when the kernel has it, with each message written before
 //! the next is looked at. A fault armed at the first two loses the message.
+//!
+//! What is stepped, recorded, synced and sent passes the [`Tap`] as well, for those who look on; see `answer` for what
+//! they are told.
+
+mod answer;
 
 use std::mem;
 use std::net::SocketAddr;
@@ -17,11 +22,15 @@ use engine::{Engine, Turn, failpoint};
 use protocol::effects::{Effects, Level, Machine, Note, Outgoing};
 use protocol::fold::Fold;
 use protocol::frame::BODY_LEN_MAX;
-use protocol::hello::{Hello, Refused};
+use protocol::hello::{Hello, Refused, Role};
+use protocol::message::watch::Held;
 
+use crate::gate::Gate;
 use crate::net::{Happening, Net};
 use crate::service::{self, Input, Message, Service, Timer, To};
-use crate::{Dial, Error, Limits, Listen, Peer, Session, Stopper};
+use crate::tap::{self, Tap};
+use crate::watchers::Watchers;
+use crate::{Dial, Error, Limits, Listen, Meaning, Peer, Session, Stopper};
 
 /// Turns in a row in which unread bytes may hold timers up.
 const TIMERS_HELD_UP_MAX: u32 = 16;
@@ -61,6 +70,8 @@ impl Config {
 pub struct Reactor {
     net: Net,
     limits: Limits,
+    /// Whether watchers may step through what this process says.
+    has_gate: bool,
 }
 
 impl Reactor {
@@ -70,9 +81,11 @@ impl Reactor {
     /// [`Error::Address`] if a port is taken or an address means nothing, [`Error::Io`] if the system fails.
     pub fn bind(config: Config) -> Result<Reactor, Error> {
         let limits = config.limits.clone();
+        let has_gate = config.hello.role == Role::Coordinator;
         Ok(Reactor {
             net: Net::new(config)?,
             limits,
+            has_gate,
         })
     }
 
@@ -97,6 +110,7 @@ impl Reactor {
         machine: &mut S::Machine,
         engine: Box<dyn Engine<<S::Machine as Machine>::State>>,
     ) -> Result<(), Error> {
+        let now = Instant::now();
         let mut turns = Loop {
             net: self.net,
             limits: self.limits,
@@ -108,7 +122,10 @@ impl Reactor {
             paused: false,
             timers_held_up: 0,
             tend_at: None,
-            now: Instant::now(),
+            tap: Tap::new(now),
+            gate: self.has_gate.then(Gate::new),
+            watchers: Watchers::default(),
+            now,
         };
         turns.start()?;
         while turns.net.stop.is_none() {
@@ -134,9 +151,17 @@ struct Loop<'a, S: Service> {
     timers_held_up: u32,
     /// When the store wants to be tended.
     tend_at: Option<Instant>,
+    /// What was seen of transactions.
+    tap: Tap,
+    /// Where messages about transactions may be held; only coordinators have one.
+    gate: Option<Gate<Said<S>>>,
+    watchers: Watchers,
     /// The time of this turn.
     now: Instant,
 }
+
+/// A message on its way.
+type Said<S> = Outgoing<To<S>, Message<S>>;
 
 impl<S: Service> Loop<'_, S> {
     /// What recovery left to do is on disk before anybody is listened to (R22).
@@ -148,7 +173,11 @@ impl<S: Service> Loop<'_, S> {
 
     fn turn(&mut self) -> Result<(), Error> {
         self.balance();
+        let (before, stopped) = (self.now, self.clock_stands_still());
         self.now = self.net.wait(self.deadline())?;
+        if stopped {
+            self.turn.postpone(self.now.saturating_duration_since(before));
+        }
         self.check_room()?;
         while let Some(happening) = self.net.advance(self.paused) {
             self.handle(happening)?;
@@ -161,8 +190,18 @@ impl<S: Service> Loop<'_, S> {
 
     /// When the next turn must begin, if nothing happens before.
     fn deadline(&self) -> Option<Instant> {
-        let deadlines = [self.net.deadline(), self.turn.deadline(), self.tend_at];
+        let turn = if self.clock_stands_still() {
+            self.turn.sync_deadline()
+        } else {
+            self.turn.deadline()
+        };
+        let deadlines = [self.net.deadline(), turn, self.tend_at, self.watchers.deadline()];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// Whether the machine must not notice that time passes, because what it said waits at the gate.
+    fn clock_stands_still(&self) -> bool {
+        self.gate.as_ref().is_some_and(Gate::is_holding)
     }
 
     /// Stops reading from clients when too much is open, and starts again below three quarters of that.
@@ -195,11 +234,22 @@ impl<S: Service> Loop<'_, S> {
     fn handle(&mut self, happening: Happening) -> Result<(), Error> {
         match happening {
             Happening::Message => self.on_message(),
+            Happening::Opened(peer) if peer.is_watcher() => {
+                self.on_watcher(peer.session);
+                Ok(())
+            }
+            Happening::Closed(peer) if peer.is_watcher() => {
+                self.on_watcher_gone(peer.session);
+                Ok(())
+            }
             Happening::Opened(peer) => {
                 let input = self.service.opened(&peer);
                 self.step(input)
             }
             Happening::Closed(peer) => {
+                if let Some(gate) = &mut self.gate {
+                    gate.forget(peer.session);
+                }
                 let input = self.service.closed(&peer);
                 self.step(input)
             }
@@ -214,9 +264,15 @@ impl<S: Service> Loop<'_, S> {
             if body.is_empty() {
                 return Ok(());
             }
-            if peer.is_client() && (self.paused || self.net.had_its_turn()) {
+            if (peer.is_client() && self.paused) || (peer.is_guest() && self.net.had_its_turn()) {
                 self.net.put_back();
                 return Ok(());
+            }
+            if peer.is_watcher() {
+                if !self.on_question() {
+                    return Ok(());
+                }
+                continue;
             }
             let mut rest = body;
             match self.service.decode(peer, &mut rest) {
@@ -226,6 +282,7 @@ impl<S: Service> Loop<'_, S> {
                     self.net.handled(len);
                     let lost = failpoint::hit_with(|| format!("received.{}", self.service.kind(&input)));
                     if lost.is_none() {
+                        self.look_at(&input);
                         self.step(Some(input))?;
                         self.balance();
                     }
@@ -238,14 +295,33 @@ impl<S: Service> Loop<'_, S> {
         }
     }
 
+    /// Shows a message that is about to be stepped to those who look on.
+    fn look_at(&mut self, input: &Input<S>) {
+        if let Some(meaning) = self.service.heard(input) {
+            let line = || self.service.heard_line(input);
+            self.tap.heard(meaning, self.now, line);
+        }
+    }
+
     fn step(&mut self, input: Option<Input<S>>) -> Result<(), Error> {
         let Some(input) = input else {
             return Ok(());
         };
         let service = &*self.service;
         let duration = |timer: &Timer<S>| service.duration(timer);
-        self.turn
-            .step(self.machine, input, self.now, duration, write_down)?;
+        let (tap, now) = (&mut self.tap, self.now);
+        let tell = |effects: &Effects<S::Machine>| {
+            write_down(effects);
+            for (seq, record) in &effects.records {
+                if let Some(meaning) = service.recorded(record) {
+                    let place = (*seq, *seq <= effects.force);
+                    let request = |repeated| service.request_line(record, repeated);
+                    tap.recorded(meaning, now, place, || record.to_string(), request);
+                }
+            }
+            tap.stepped();
+        };
+        self.turn.step(self.machine, input, now, duration, tell)?;
         for to in self.turn.hangups() {
             self.hangups.extend(service.route(&to));
         }
@@ -253,6 +329,9 @@ impl<S: Service> Loop<'_, S> {
     }
 
     fn fire_timers(&mut self) -> Result<(), Error> {
+        if self.clock_stands_still() {
+            return Ok(());
+        }
         // Bytes that arrived in time may still be unread: hear them first, but not for ever.
         if self.net.has_backlog() && self.timers_held_up < TIMERS_HELD_UP_MAX {
             self.timers_held_up += 1;
@@ -270,9 +349,16 @@ impl<S: Service> Loop<'_, S> {
     // ------------------------------------------------------------------------------- syncing and sending
 
     fn sync_and_send(&mut self) -> Result<(), Error> {
-        let mut post = Post::new(&mut self.net, &*self.service, &mut self.body);
-        self.turn
-            .sync_and_send(self.now, |outgoing| post.send(&outgoing))?;
+        let begin = Instant::now();
+        let mut now = self.now;
+        if let Some(through) = self.turn.sync(self.now)? {
+            now = Instant::now();
+            self.tap.synced(through, now.saturating_duration_since(begin));
+        }
+        let mut post = Post::past_gate(&mut self.net, &*self.service, &mut self.tap, &mut self.body, now);
+        post.gate = self.gate.as_mut();
+        self.turn.send(|outgoing| post.send(outgoing));
+        self.feed_watchers();
         self.net.transmit_all();
         for session in mem::take(&mut self.hangups) {
             self.net.hang_up(session);
@@ -291,13 +377,17 @@ impl<S: Service> Loop<'_, S> {
             machine,
             mut turn,
             mut body,
+            mut tap,
+            gate,
             now,
             ..
         } = self;
         log::info!("stopping: {}", net.stop.unwrap_or_default());
         net.stop_arrivals();
-        let mut post = Post::new(&mut net, &*service, &mut body);
-        turn.settle(machine, now, |outgoing| post.send(&outgoing))?;
+        let mut post = Post::past_gate(&mut net, &*service, &mut tap, &mut body, now);
+        let waiting = gate.map(|mut gate| gate.open_for_good()).unwrap_or_default();
+        waiting.into_iter().for_each(|outgoing| post.send(outgoing));
+        turn.settle(machine, now, |outgoing| post.send(outgoing))?;
         net.transmit_all();
         turn.close(machine)?;
         Ok(())
@@ -305,29 +395,64 @@ impl<S: Service> Loop<'_, S> {
 }
 
 /// Turns released messages into frames on connections.
-struct Post<'a, S> {
+struct Post<'a, S: Service> {
     net: &'a mut Net,
     service: &'a S,
+    tap: &'a mut Tap,
+    /// Where messages about transactions have to stop, if it is closed.
+    gate: Option<&'a mut Gate<Said<S>>>,
     /// Reused: the message being encoded.
     body: &'a mut Vec<u8>,
     /// Whether each message passes its failpoints.
     traced: bool,
+    /// The time after the sync.
+    now: Instant,
 }
 
 impl<'a, S: Service> Post<'a, S> {
-    fn new(net: &'a mut Net, service: &'a S, body: &'a mut Vec<u8>) -> Post<'a, S> {
+    /// For messages that no gate holds up.
+    fn past_gate(
+        net: &'a mut Net,
+        service: &'a S,
+        tap: &'a mut Tap,
+        body: &'a mut Vec<u8>,
+        now: Instant,
+    ) -> Post<'a, S> {
         Post {
             net,
             service,
+            tap,
+            gate: None,
             body,
             traced: failpoint::enabled(),
+            now,
         }
     }
 
-    fn send(&mut self, outgoing: &Outgoing<To<S>, Message<S>>) {
+    fn send(&mut self, outgoing: Said<S>) {
+        let meaning = self.service.said(&outgoing.message);
         let Some(session) = self.service.route(&outgoing.to) else {
+            if let Some(meaning) = meaning {
+                self.tap.lost(meaning, self.now);
+            }
             return;
         };
+        if let Some(gate) = &mut self.gate
+            && gate.is_closed()
+            && let Some(txn) = meaning.and_then(|meaning| meaning.txn)
+        {
+            let to = self.service.party(&outgoing.to);
+            let line = tap::cut(outgoing.message.to_string());
+            let held = Held { txn, to, line };
+            if gate.hold(held.clone(), session, outgoing) {
+                self.tap.held(held);
+            }
+            return;
+        }
+        self.deliver(session, meaning, &outgoing);
+    }
+
+    fn deliver(&mut self, session: Session, meaning: Option<Meaning>, outgoing: &Said<S>) {
         let kind = if self.traced {
             service::kind(&outgoing.message)
         } else {
@@ -349,7 +474,15 @@ impl<'a, S: Service> Post<'a, S> {
             self.net.cut(session, "a message was too long");
             return;
         }
-        if self.net.send(session, self.body) && self.traced {
+        if !self.net.send(session, self.body) {
+            return;
+        }
+        if let Some(meaning) = meaning {
+            let service = self.service;
+            let line = || (service.party(&outgoing.to), outgoing.message.to_string());
+            self.tap.said(meaning, self.now, line);
+        }
+        if self.traced {
             let peer = self.peer_name(session);
             self.net.transmit(session);
             // These act at most: there is nothing left to lose.

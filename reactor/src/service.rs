@@ -6,8 +6,11 @@ use std::time::Duration;
 use engine::Stats;
 use protocol::codec::BadBody;
 use protocol::effects::Machine;
+use protocol::fold::Fold;
+use protocol::id::TxnId;
+use protocol::message::watch::Party;
 
-use crate::{Counters, Peer, Session};
+use crate::{Counters, Meaning, Peer, Session};
 
 /// What may happen to the machine of service `S`.
 pub type Input<S> = <<S as Service>::Machine as Machine>::Input;
@@ -17,6 +20,9 @@ pub type To<S> = <<S as Service>::Machine as Machine>::To;
 pub type Message<S> = <<S as Service>::Machine as Machine>::Message;
 /// The timers of the machine of service `S`.
 pub type Timer<S> = <<S as Service>::Machine as Machine>::Timer;
+
+/// What the machine of service `S` writes down.
+pub type Record<S> = <<<S as Service>::Machine as Machine>::State as Fold>::Record;
 
 /// Translates between a machine and the loop that drives it. Holds nothing that must survive the process.
 pub trait Service {
@@ -60,6 +66,33 @@ pub trait Service {
 
     /// How many transactions are open: what the disk must reserve space for, and what pauses clients.
     fn load(&self, machine: &Self::Machine) -> usize;
+
+    /// What a received message means to those who look on; `None` if it is about no transaction.
+    fn heard(&self, input: &Input<Self>) -> Option<Meaning>;
+
+    /// Who sent a received message, and the message in the notation of logs. Asked only where somebody may look at it.
+    fn heard_line(&self, input: &Input<Self>) -> (Party, String);
+
+    /// What a message means to those who look on.
+    fn said(&self, message: &Message<Self>) -> Option<Meaning>;
+
+    /// What a record means to those who look on.
+    fn recorded(&self, record: &Record<Self>) -> Option<Meaning>;
+
+    /// The request that `record` begins a transaction for, in the notation of logs.
+    fn request_line(&self, record: &Record<Self>, repeated: bool) -> Option<String> {
+        let _ = (record, repeated);
+        None
+    }
+
+    /// A receiver as those see it who look on.
+    fn party(&self, to: &To<Self>) -> Party;
+
+    /// Transactions that this process has promised and waits for the decision of.
+    fn in_doubt(&self, machine: &Self::Machine) -> Vec<TxnId> {
+        let _ = machine;
+        Vec::new()
+    }
 
     /// Numbers as of the end of a turn, for whoever shows them.
     fn watch(&mut self, counters: &Counters, stats: Stats) {

@@ -45,7 +45,7 @@ impl fmt::Display for Record {
 }
 
 /// Names an entry.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Key {
     Account(AccountId),
     Note(u64),

@@ -38,7 +38,7 @@ impl fmt::Display for Record {
 }
 
 /// Names one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Key(usize, u32);
 
 /// One value.

@@ -209,7 +209,8 @@ pub struct Numbers {
     pub oldest_in_doubt_ms: u64,
     /// How long syncs took.
     pub syncs: Histogram,
-    /// From reading a submit to releasing its outcome, at a coordinator.
+    /// How long transactions were under way: at a coordinator from reading a submit to releasing its outcome, at a node
+    /// from the promise to the end.
     pub decisions: Histogram,
     /// One transaction in so many is kept for watchers.
     pub every: u64,

@@ -7,6 +7,7 @@ mod cut;
 mod decide;
 mod numbers;
 mod operator;
+mod page;
 mod prepare;
 mod queue;
 mod read;

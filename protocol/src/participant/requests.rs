@@ -211,6 +211,23 @@ impl Requests {
         ended.chain(self.open_ones())
     }
 
+    /// The ids behind `last`, found without a walk through all: the open ones in id order, then the finished ones in log
+    /// order. One that is forgotten has nothing behind it.
+    pub(super) fn behind(&self, last: Option<&RequestId>) -> impl Iterator<Item = RequestId> {
+        let known = last.map(|last| (self.open.contains_key(last), self.ended(*last)));
+        let (open, place) = match known {
+            None | Some((true, _)) => (self.open_ones(), 0),
+            Some((false, None)) => (Vec::new(), self.ended.len()),
+            Some((false, Some(ended))) => {
+                let place = self.ended.partition_point(|other| other.at() <= ended.at());
+                (Vec::new(), place)
+            }
+        };
+        let open = open.into_iter().map(|(request, _)| request);
+        let open = open.filter(move |request| last.is_none_or(|last| request > last));
+        open.chain(self.ended.range(place..).map(Ended::request))
+    }
+
     /// The open ones, in id order.
     fn open_ones(&self) -> Vec<(RequestId, RequestEntry)> {
         let open = self.open.iter().map(|(&request, open)| (request, open.entry()));

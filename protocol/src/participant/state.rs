@@ -9,6 +9,7 @@ use core::mem;
 
 use serde::{Deserialize, Serialize};
 
+use super::page;
 use super::record::NodeRecord;
 use super::requests::{RequestEntry, Requests};
 use crate::fold::{AccountLine, Fold, Seq, Table};
@@ -522,6 +523,10 @@ impl Fold for NodeState {
             .filter(|_| !planted!(RequestsNotKept))
             .map(|(id, entry)| NodeEntry::Request(id, entry));
         Box::new(accounts.chain(self.few()).chain(requests))
+    }
+
+    fn page(&self, after: Option<&NodeKey>, len: usize) -> Vec<NodeEntry> {
+        page::page(self, after, len)
     }
 
     fn begin_snapshot(&mut self) -> bool {

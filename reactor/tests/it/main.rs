@@ -7,4 +7,5 @@ mod peers;
 mod process;
 mod toy;
 mod turns;
+mod watchers;
 mod wire;

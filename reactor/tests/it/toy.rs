@@ -13,9 +13,13 @@ use protocol::codec::{self, BadBody};
 use protocol::effects::{Effects, Machine, Urgency};
 use protocol::fold::{AccountLine, Fold, Seq, Table};
 use protocol::hello::{Hello, Role};
-use protocol::id::{AccountId, NodeId, StoreId};
+use protocol::id::{AccountId, NodeId, StoreId, TxnId};
+use protocol::message::watch::Party;
 use protocol::money::Balance;
-use reactor::{Config, Counters, Dial, Error, Limits, Listen, Peer, Reactor, Service, Session, Stopper};
+use reactor::{
+    Config, Counters, Dial, End, Error, Limits, Listen, Meaning, Moment, Peer, Reactor, Service, Session,
+    Stopper,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -281,10 +285,43 @@ impl Service for ToyService {
     fn load(&self, machine: &Toy) -> usize {
         machine.open
     }
+    fn heard(&self, input: &Input) -> Option<Meaning> {
+        let Input::Said(_, text) = input else {
+            return None;
+        };
+        txn(text).map(|txn| Meaning::of(txn, Moment::Comes))
+    }
+    fn heard_line(&self, input: &Input) -> (Party, String) {
+        let Input::Said(_, text) = input else {
+            unreachable!("only what is said is heard");
+        };
+        (Party::Client, text.clone())
+    }
+    fn said(&self, message: &Line) -> Option<Meaning> {
+        let moment = if message.0.starts_with("write") {
+            Moment::Ends(End::Committed)
+        } else {
+            Moment::Passes
+        };
+        txn(&message.0).map(|txn| Meaning::of(txn, moment))
+    }
+    fn recorded(&self, record: &Line) -> Option<Meaning> {
+        txn(&record.0).map(|txn| Meaning::of(txn, Moment::UnderWay))
+    }
+    fn party(&self, _: &Session) -> Party {
+        Party::Client
+    }
     fn watch(&mut self, counters: &Counters, _: Stats) {
         self.0.turns.store(counters.turns, Ordering::SeqCst);
         *self.0.counters.lock().unwrap() = *counters;
     }
+}
+
+/// The transaction that a text is about: `t7` stands for number 7.
+fn txn(text: &str) -> Option<TxnId> {
+    let number = |word: &str| word.strip_prefix('t')?.parse().ok();
+    let number = text.split(' ').find_map(number)?;
+    Some(TxnId::new(StoreId(0xc), 1, number))
 }
 
 pub(crate) fn cluster() -> protocol::id::ClusterName {
@@ -313,7 +350,7 @@ pub(crate) fn for_clients(limits: Limits) -> Config {
     let mut config = Config::new(coordinator());
     config.listen = Some(Listen {
         address: "127.0.0.1:0".to_owned(),
-        accepts: vec![Role::Client, Role::Coordinator],
+        accepts: vec![Role::Client, Role::Coordinator, Role::Watcher],
     });
     config.limits = limits;
     config

@@ -83,17 +83,25 @@ impl Wire {
                 self.rest = rest.to_vec();
                 return Came::Text(text);
             }
+            match self.next_body() {
+                Came::Body(body) if codec::decode_next::<String>(&mut body.as_slice()).is_ok() => {
+                    self.rest = body;
+                }
+                came @ (Came::Body(_) | Came::Text(_) | Came::Control(_) | Came::End) => return came,
+            }
+        }
+    }
+
+    /// The next frame's body, whatever is in it, or a control frame, or the end of the stream.
+    pub(crate) fn next_body(&mut self) -> Came {
+        loop {
             if let Some(body) = frame::read(&self.received).unwrap() {
                 let body = body.to_vec();
                 self.received.drain(..frame::HEADER_LEN + body.len());
                 if Control::is_control(&body) {
                     return Came::Control(Control::decode(&body, &Hello::client(toy::cluster())).unwrap());
                 }
-                if codec::decode_next::<String>(&mut body.as_slice()).is_err() {
-                    return Came::Body(body);
-                }
-                self.rest = body;
-                continue;
+                return Came::Body(body);
             }
             let mut chunk = [0; 65_536];
             match self.stream.read(&mut chunk) {
@@ -112,10 +120,10 @@ impl Wire {
         }
     }
 
-    /// Skips hello and welcome; returns why the server refuses.
+    /// Skips hello, welcome and answers; returns why the server refuses.
     pub(crate) fn refusal(&mut self) -> String {
         loop {
-            match self.next() {
+            match self.next_body() {
                 Came::Control(Control::Refused(refused)) => {
                     assert_eq!(self.next(), Came::End);
                     return refused.0;
