@@ -35,7 +35,7 @@ impl fmt::Display for TapeRecord {
 }
 
 /// Names an entry.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum TapeKey {
     Account(AccountId),
     Note(u64),
