@@ -46,7 +46,7 @@ impl Default for Limits {
             heartbeat: Duration::from_secs(5),
             silence: Duration::from_secs(20),
             redial_min: Duration::from_millis(20),
-            redial_max: Duration::from_secs(1),
+            redial_max: Duration::from_millis(200),
             accept_retry: Duration::from_millis(100),
             linger: Duration::from_secs(1),
             read_per_turn: 256 * 1024,

@@ -21,6 +21,7 @@ use protocol::money::Balance;
 use protocol::planted;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::disk::{Disk, DiskFile};
 use crate::json::line::NUMBER_MAX;
@@ -211,8 +212,8 @@ fn refusal<D: Disk>(home: &Home<D>, bytes: &[u8], broken: &Broken) -> String {
 
 fn parse<S: Fold>(store: StoreId, bytes: &[u8]) -> Result<Checkpoint<S>, String> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let file: File<S::Entry> = json
-        .deserialize_map(FileVisitor(PhantomData))
+    let file: File<'_> = json
+        .deserialize_map(FileVisitor)
         .map_err(|error| error.to_string())?;
     json.end().map_err(|error| error.to_string())?;
     let File { accounts, meta } = file;
@@ -243,10 +244,6 @@ fn parse<S: Fold>(store: StoreId, bytes: &[u8]) -> Result<Checkpoint<S>, String>
     {
         return Err("its balances and versions are not of the same accounts".to_owned());
     }
-    // An account that a person does not see among the balances would be money all the same.
-    if let Some(hidden) = meta.entries.iter().find_map(S::as_account) {
-        return Err(format!("account {} stands among its other entries", hidden.id));
-    }
     let lines = accounts
         .into_iter()
         .zip(versions)
@@ -260,31 +257,92 @@ fn parse<S: Fold>(store: StoreId, bytes: &[u8]) -> Result<Checkpoint<S>, String>
         }
         entry
     });
-    let state = S::restore(sequence, &mut accounts.chain(meta.entries))?;
+    let mut others = Elements::<S::Entry>::of(meta.entries);
+    let mut hidden = None;
+    let entries = accounts.chain(others.by_ref().inspect(|entry| {
+        if let Some(account) = S::as_account(entry) {
+            hidden.get_or_insert(account.id);
+        }
+    }));
+    let state = S::restore(sequence, &mut { entries });
+    if let Some(wrong) = others.wrong {
+        return Err(wrong);
+    }
+    // An account that a person does not see among the balances would be money all the same.
+    if let Some(id) = hidden {
+        return Err(format!("account {id} stands among its other entries"));
+    }
     match homeless {
         Some(id) => Err(format!("it names account {id} in a store that keeps no accounts")),
         None => Ok(Checkpoint {
-            state,
+            state: state?,
             previous,
             len: length(bytes),
         }),
     }
 }
 
-struct File<E> {
+/// The elements of an array, one at a time: a million of them at once would take more memory than the state made of them.
+struct Elements<'a, E> {
+    /// What follows the last one.
+    rest: &'a str,
+    /// Why it ended before its time.
+    wrong: Option<String>,
+    _of: PhantomData<E>,
+}
+
+impl<'a, E> Elements<'a, E> {
+    fn of(array: &'a RawValue) -> Elements<'a, E> {
+        let inside = array
+            .get()
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        Elements {
+            rest: inside.unwrap_or_default().trim_start(),
+            wrong: inside
+                .is_none()
+                .then(|| "its other entries are no array".to_owned()),
+            _of: PhantomData,
+        }
+    }
+}
+
+impl<'a, E: Deserialize<'a>> Iterator for Elements<'a, E> {
+    type Item = E;
+
+    fn next(&mut self) -> Option<E> {
+        let mut values = serde_json::Deserializer::from_str(self.rest).into_iter::<E>();
+        match values.next()? {
+            Ok(entry) => {
+                let rest = self.rest[values.byte_offset()..].trim_start();
+                // That it is an array was checked when it was found.
+                self.rest = rest.strip_prefix(',').unwrap_or(rest);
+                Some(entry)
+            }
+            Err(error) => {
+                self.rest = "";
+                self.wrong = Some(format!("one of its other entries is not known here: {error}"));
+                None
+            }
+        }
+    }
+}
+
+struct File<'a> {
     accounts: Vec<(AccountId, Balance)>,
-    meta: Meta<E>,
+    meta: Meta<'a>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, bound = "E: Deserialize<'de>")]
-struct Meta<E> {
+#[serde(deny_unknown_fields)]
+struct Meta<'a> {
     format: u32,
     store: StoreId,
     sequence: Seq,
     previous: Seq,
     versions: Ascending,
-    entries: Vec<E>,
+    #[serde(borrow)]
+    entries: &'a RawValue,
     #[serde(rename = "checksum")]
     _checksum: String,
 }
@@ -355,16 +413,16 @@ impl Visitor<'_> for KeySeed {
     }
 }
 
-struct FileVisitor<E>(PhantomData<E>);
+struct FileVisitor;
 
-impl<'de, E: Deserialize<'de>> Visitor<'de> for FileVisitor<E> {
-    type Value = File<E>;
+impl<'de> Visitor<'de> for FileVisitor {
+    type Value = File<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("balances and _meta")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<File<E>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<File<'de>, A::Error> {
         let mut accounts = Vec::new();
         let mut meta = None;
         while let Some(key) = map.next_key_seed(KeySeed)? {
