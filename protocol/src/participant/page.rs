@@ -134,9 +134,10 @@ mod tests {
                 operations: vec![Operation {
                     account: account.parse().unwrap(),
                     delta: 1.try_into().unwrap(),
-                }],
+                }]
+                .into(),
                 opens: false,
-                participants: vec!["N1".parse().unwrap()],
+                participants: vec!["N1".parse().unwrap()].into(),
                 home: Some(Home {
                     request: RequestId(100 - u128::from(sequence)),
                     digest: BodyDigest(1),
