@@ -26,16 +26,21 @@
 //! | `extract.rs` | what was sent |
 //! | `api/` | what can a program ask |
 //! | `events/` | what happens right now |
+//! | `census.rs`, `metrics.rs` | what does every process say; its counters for Prometheus |
+//! | `openapi/` | what all this looks like to a program that has never seen it |
 //! | `assets.rs` | what is the page made of |
 //! | `problem.rs` | what does an error say |
 //! | `control/` | what can be done to the processes themselves |
 
 mod api;
 mod assets;
+mod census;
 mod clients;
 pub mod control;
 mod events;
 mod extract;
+mod metrics;
+mod openapi;
 mod paths;
 mod problem;
 mod router;

@@ -1,9 +1,10 @@
 //! A router that remembers what it leads to, so that a test can compare it with the document that describes it.
 
-use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{get, post};
+use axum::{Router, middleware};
 
+use crate::security::json_only;
 use crate::state::AppState;
 
 /// Paths of one part of the API.
@@ -24,13 +25,15 @@ impl Paths {
         self.with("get", path, |router| router.route(path, get(handler)))
     }
 
-    /// What changes something.
+    /// What changes something. It has to be sent as JSON.
     pub(crate) fn post<H, T>(self, path: &str, handler: H) -> Paths
     where
         H: Handler<T, AppState>,
         T: 'static,
     {
-        self.with("post", path, |router| router.route(path, post(handler)))
+        self.with("post", path, |router| {
+            router.route(path, post(handler).layer(middleware::from_fn(json_only)))
+        })
     }
 
     fn with(
@@ -67,7 +70,7 @@ impl Paths {
     }
 
     /// The paths with their methods.
-    #[expect(dead_code, reason = "for the comparison alone")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the comparison alone"))]
     pub(crate) fn named(&self) -> &[(&'static str, String)] {
         &self.named
     }

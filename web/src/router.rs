@@ -6,6 +6,8 @@ use axum::{Router, middleware};
 use crate::api;
 use crate::assets;
 use crate::control;
+use crate::metrics;
+use crate::openapi;
 use crate::paths::Paths;
 use crate::problem::{Code, Problem};
 use crate::security;
@@ -24,7 +26,11 @@ pub(crate) fn router(state: AppState) -> Router {
 
 /// What programs can ask, with what can be done to the processes or without.
 pub(crate) fn paths(control: bool) -> Paths {
-    let paths = Paths::default().get("/healthz", healthz).merge(api::paths());
+    let paths = Paths::default()
+        .get("/healthz", healthz)
+        .get("/metrics", metrics::metrics)
+        .get("/openapi.json", openapi::openapi)
+        .merge(api::paths());
     if control {
         paths.nest("/v1/control", control::paths())
     } else {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use client::{Client, ClientConfig};
 use tokio::sync::watch;
 
+use crate::census::Roster;
 use crate::clients::Clients;
 use crate::control::Control;
 use crate::events::Hub;
@@ -41,6 +42,7 @@ pub struct AppState(Arc<Shared>);
 struct Shared {
     clients: Arc<Clients>,
     hub: Arc<Hub>,
+    roster: Roster,
     control: Option<Arc<Control>>,
     allow_hosts: Vec<String>,
     address: SocketAddr,
@@ -52,6 +54,7 @@ impl AppState {
         AppState(Arc::new(Shared {
             clients: Arc::new(Clients::new(site.client)),
             hub: Arc::default(),
+            roster: Roster::default(),
             control: site.control,
             allow_hosts: site.allow_hosts,
             address,
@@ -67,6 +70,7 @@ impl AppState {
     /// Asks others from now on: the cluster was replaced by one that listens elsewhere.
     pub fn set_client_config(&self, config: ClientConfig) {
         self.0.clients.set_config(config);
+        self.0.roster.clear();
         self.0.hub.renew(self);
     }
 
@@ -100,6 +104,11 @@ impl AppState {
     /// Those who listen to what happens.
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.0.hub
+    }
+
+    /// The processes that are known.
+    pub(crate) fn roster(&self) -> &Roster {
+        &self.0.roster
     }
 
     /// Whether the server is to stop.

@@ -2,6 +2,7 @@
 
 mod money;
 mod payment;
+mod receipt;
 mod txn;
 
 use client::{Client, Error};
@@ -17,6 +18,7 @@ pub(crate) fn paths() -> Paths {
         .post("/v1/transactions", payment::transact)
         .get("/v1/transactions", txn::list)
         .get("/v1/transactions/{id}", txn::show)
+        .get("/v1/transactions/{id}/receipt", receipt::receipt)
         .post("/v1/transactions/{id}/resolve", txn::resolve)
         .post("/v1/deposits", payment::deposit)
         .get("/v1/nodes/{node}/accounts", money::accounts)

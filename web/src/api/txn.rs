@@ -19,15 +19,21 @@ pub(super) async fn show(
     let reference: Reference = parse(&id)?;
     let report = ask(&state, move |client| client.show(reference)).await?;
     let line = TxnLine::of(&report);
+    known(&line)?;
+    Ok(Answer(line))
+}
+
+/// Checks that somebody knows something about it.
+pub(super) fn known(line: &TxnLine) -> Result<(), Problem> {
     let nobody = line.nodes.iter().all(|node| node.state == "unknown");
     if nobody && ["no_record", "not_mine"].contains(&line.coordinator) {
-        let detail =
-            format!("Nobody knows a transaction {reference}. It was only a question: no money moved.");
+        let id = &line.id;
+        let detail = format!("Nobody knows a transaction {id}. It was only a question: no money moved.");
         return Err(Problem::new(Code::NoSuchTransaction, detail).next(
             "Ended transactions are forgotten in time; GET /v1/transactions shows those that are open.",
         ));
     }
-    Ok(Answer(line))
+    Ok(())
 }
 
 /// Which transactions to list.
