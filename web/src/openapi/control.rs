@@ -85,6 +85,46 @@ pub(super) fn paths() -> Map<String, Value> {
                 "get": Operation::text("download_logs", "The same as a file.", TEXT).with(filters()).may_fail(&[400, 500]).written(),
             }),
         ),
+        (
+            "/v1/control/failpoints",
+            json!({
+                "get": Operation::json("failpoints", "The points at which a process can be made to die.", "Failpoints")
+                    .may_fail(&[500])
+                    .written(),
+                "post": Operation::json("arm", "Arm a failpoint.", "Armed")
+                    .sends("Arming")
+                    .may_fail(&[404, 409, 500])
+                    .written(),
+            }),
+        ),
+        (
+            "/v1/control/step",
+            json!({
+                "get": Operation::json("step_mode", "What the coordinator holds back.", "Step").may_fail(&[500, 503]).written(),
+                "post": Operation::json("switch_step_mode", "Hold every message back, or let all go.", "Step")
+                    .sends("Switch")
+                    .may_fail(&[409, 500, 503])
+                    .written(),
+            }),
+        ),
+        (
+            "/v1/control/step/next",
+            json!({
+                "post": Operation::json("step", "Let one message go.", "Step")
+                    .sends("Nothing")
+                    .may_fail(&[409, 500, 503])
+                    .written(),
+            }),
+        ),
+        (
+            "/v1/control/scenarios",
+            json!({
+                "post": Operation::json("play", "Play a story on the live cluster, and judge it by facts.", "Told")
+                    .sends("Scenario")
+                    .may_fail(&[404, 409, 500, 503])
+                    .written(),
+            }),
+        ),
     ];
     all.into_iter()
         .map(|(path, item)| (path.to_owned(), item))
@@ -152,8 +192,75 @@ pub(super) fn schemas() -> Map<String, Value> {
                 "last": { "type": "integer" },
             })),
         ),
+        (
+            "Failpoints",
+            object(json!({ "failpoints": list(json!({ "type": "object" })) })),
+        ),
+        (
+            "Arming",
+            object(json!({ "process": text(), "failpoint": text() })),
+        ),
+        ("Armed", object(json!({ "done": text(), "cli": text() }))),
+        (
+            "Step",
+            object(
+                json!({ "on": { "type": "boolean" }, "waiting": { "type": "integer" }, "holding": list(text()) }),
+            ),
+        ),
+        ("Scenario", scenario()),
+        (
+            "Told",
+            object(json!({
+                "verdict": object(json!({
+                    "ok": { "type": "boolean" },
+                    "title": text(),
+                    "text": text(),
+                    "facts": list(text()),
+                    "conserved": text(),
+                })),
+                "transactions": list(json!({ "type": "object" })),
+                "cli": text(),
+            })),
+        ),
     ];
     all.into_iter()
         .map(|(name, schema)| (name.to_owned(), schema))
         .collect()
+}
+
+/// The stories, and what can be said of each.
+fn scenario() -> Value {
+    let optional = |names: &[&str]| -> Map<String, Value> {
+        let one = |name: &&str| {
+            let schema = match *name {
+                "amount" | "delay_ms" | "times" => json!({ "type": "integer" }),
+                "legs" => list(of("Leg")),
+                "from" | "to" => of("Place"),
+                _ => text(),
+            };
+            (name.to_string(), schema)
+        };
+        names.iter().map(one).collect()
+    };
+    let story = |name: &str, required: &[&str], others: &[&str]| {
+        let mut members = optional(&[required, others].concat());
+        members.insert("name".to_owned(), json!({ "const": name }));
+        let needed = [&["name"], required].concat();
+        json!({
+            "type": "object",
+            "properties": members,
+            "required": needed,
+            "additionalProperties": false,
+        })
+    };
+    let transfer = ["from", "to", "amount"];
+    let crash = [&["at", "delay_ms"][..], &transfer].concat();
+    json!({ "oneOf": [
+        story("concurrent", &[], &[]),
+        story("conflict", &[], &[]),
+        story("crash_coordinator", &[], &crash),
+        story("crash_node", &["node"], &crash),
+        story("die_here", &["process", "what", "kind"], &[&["peer", "legs"][..], &transfer].concat()),
+        story("repeat", &["times"], &transfer),
+    ] })
 }
