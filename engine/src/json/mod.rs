@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`line`](mod@line) is what a line looks like, [`segment`] how a torn tail is told from corruption, [`recovery`] how the state
-//! comes back, [`log`] how it is kept, [`spare`] how its next segment is written ahead, [`checkpoint`] how it is kept short.
+//! comes back, [`peek`](mod@peek) what people see of a log, [`log`] how it is kept, [`spare`] how its next segment is written ahead, [`checkpoint`] how it is kept short.
 
 mod backend;
 mod by_hand;
@@ -18,6 +18,7 @@ mod inspect;
 mod line;
 mod log;
 mod names;
+mod peek;
 mod recovery;
 mod segment;
 mod spare;
@@ -35,6 +36,8 @@ use crate::{Error, Owner, StoreConfig};
 
 pub use backend::Clock;
 pub(crate) use inspect::inspect;
+pub(crate) use peek::peek;
+pub use peek::{LogAsk, LogLine, LogPage, LogPlace};
 
 use backend::{Backend, Background, Manner};
 use checkpoint::Cut;

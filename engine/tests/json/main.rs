@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod golden;
 mod inspect;
+mod peek;
 mod power_cut;
 mod surgery;
 mod write_ahead;
