@@ -166,6 +166,16 @@ fn nothing_comes_back_by_itself_while_that_is_switched_off_or_while_it_is_held()
     assert_eq!(tended.view(n1()).state, ProcessState::Ended);
     drop(held);
     tended.wait(n1(), "to be back", |view| view.state == ProcessState::Running);
+
+    // Who only reads its files changes nothing about whether it comes back.
+    keeper.set_auto_restart(false);
+    keeper.kill(n1()).unwrap();
+    drop(keeper.hold_dead(n1()).unwrap());
+    keeper.kill(Target::Coordinator).unwrap();
+    keeper.start(Target::Coordinator).unwrap();
+    assert_eq!(tended.view(n1()).state, ProcessState::Ended);
+    keeper.set_auto_restart(true);
+    tended.wait(n1(), "to be back", |view| view.state == ProcessState::Running);
     tended.end();
 }
 

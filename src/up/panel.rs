@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use client::Target;
 use cluster::{Cluster, Keeper, OrderError, Ports};
-use web::control::{Failpoint, LogBook, Program, Shape, Stored};
+use web::control::{Failpoint, LogAsk, LogBook, LogPage, Program, Shape, Stored};
 use web::{Code, Problem};
 
 use super::interrupt::Interrupt;
@@ -98,6 +98,10 @@ impl Program for Panel {
 
     fn stored(&self, dir: &Path, owner: Target) -> Result<Box<dyn Stored>, Problem> {
         stored::read(dir, owner)
+    }
+
+    fn log(&self, dir: &Path, owner: Target, ask: &LogAsk) -> Result<LogPage, Problem> {
+        stored::log(dir, owner, ask)
     }
 
     fn failpoints(&self) -> Vec<Failpoint> {

@@ -1,14 +1,16 @@
-//! What does the store of a process that does not run hold? For the panel's verdicts: whether a promise or a decision was
-//! on disk when the process died.
+//! What does the store of a process hold, and what stands in its log? For the panel's viewers, and for its verdicts: whether
+//! a promise or a decision was on disk when the process died.
 
 use std::path::Path;
 
 use client::{Target, TxnId};
-use engine::Owner;
+use engine::{LogPlace, Owner};
 use protocol::coordinator::{CoordinatorRecord, CoordinatorState, Phase};
+use protocol::fold::{Fold, Table};
 use protocol::message::OperatorWord;
+use protocol::message::watch::{StateEntry, StatePage};
 use protocol::participant::NodeState;
-use web::control::{OnDisk, Stored};
+use web::control::{LogAsk, LogPage, OnDisk, Stored, TreeLine, WalLine};
 use web::{Code, Problem};
 
 /// Reads a store without changing it.
@@ -56,6 +58,14 @@ impl Stored for OfNode {
             None => OnDisk::Nothing,
         }
     }
+
+    fn page(&self, after: Option<&str>) -> StatePage {
+        page(&self.0, after)
+    }
+
+    fn trees(&self) -> Vec<TreeLine> {
+        trees(&self.0)
+    }
 }
 
 /// A coordinator forgets what has ended; a json log still tells.
@@ -90,4 +100,107 @@ impl Stored for OfCoordinator {
         });
         ends.unwrap_or(OnDisk::Nothing)
     }
+
+    fn page(&self, after: Option<&str>) -> StatePage {
+        page(&self.state, after)
+    }
+
+    fn trees(&self) -> Vec<TreeLine> {
+        trees(&self.state)
+    }
+}
+
+/// Entries of one page.
+const PAGE_LEN: usize = 200;
+
+/// A page of a state, in key order, as a watch shows it.
+fn page<S: Fold>(state: &S, after: Option<&str>) -> StatePage {
+    let mut entries: Vec<(S::Key, S::Entry)> = state.entries().map(|entry| (S::key(&entry), entry)).collect();
+    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let start = after.map_or(0, |after| {
+        let place = entries.iter().position(|(key, _)| json(key) == after);
+        place.map_or(entries.len(), |place| place + 1)
+    });
+    let rest = &entries[start..];
+    let shown: Vec<StateEntry> = rest
+        .iter()
+        .take(PAGE_LEN)
+        .map(|(key, entry)| StateEntry {
+            tree: S::table(key).name().to_owned(),
+            key: json(key),
+            value: json(entry),
+        })
+        .collect();
+    let next = shown.last().filter(|_| rest.len() > shown.len());
+    StatePage {
+        seq: state.seq(),
+        next: next.map(|last| last.key.clone()),
+        entries: shown,
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("keys and entries are JSON")
+}
+
+fn trees<S: Fold>(state: &S) -> Vec<TreeLine> {
+    let count = |table: Table| TreeLine {
+        name: table.name().to_owned(),
+        entries: state
+            .entries()
+            .map(|entry| u64::from(S::table(&S::key(&entry)) == table))
+            .sum(),
+    };
+    Table::ALL.into_iter().map(count).collect()
+}
+
+/// A page of a json log.
+///
+/// # Errors
+/// If there is none, or `before` is no place in it.
+pub(super) fn log(dir: &Path, owner: Target, ask: &LogAsk) -> Result<LogPage, Problem> {
+    let before = ask.before.as_deref().map(place).transpose()?;
+    let ask = engine::LogAsk {
+        before,
+        naming: ask.naming.clone(),
+        limit: ask.limit,
+    };
+    let page = match owner {
+        Target::Coordinator => engine::peek::<CoordinatorState>(dir, Owner::Coordinator, &ask),
+        Target::Node(node) => engine::peek::<NodeState>(dir, Owner::Node(node), &ask),
+    };
+    let page = page.map_err(|error| unreadable(&error))?;
+    let line = |line: engine::LogLine| WalLine {
+        at: at(line.place),
+        seq: line.seq,
+        crc: line.crc,
+        crc_ok: line.crc_ok,
+        action: line.action,
+        txn: line.txn,
+        text: line.text,
+        raw: line.raw,
+    };
+    Ok(LogPage {
+        lines: page.lines.into_iter().map(line).collect(),
+        next: page.next.map(at),
+    })
+}
+
+fn at(place: LogPlace) -> String {
+    format!("{}:{}", place.segment, place.offset)
+}
+
+fn place(text: &str) -> Result<LogPlace, Problem> {
+    let parsed = text.split_once(':').and_then(|(segment, offset)| {
+        Some(LogPlace {
+            segment: segment.parse().ok()?,
+            offset: offset.parse().ok()?,
+        })
+    });
+    parsed.ok_or_else(|| {
+        Problem::new(
+            Code::BadQuery,
+            format!("{text:?} is no place in a log: two numbers with a colon between."),
+        )
+    })
 }

@@ -5,6 +5,7 @@ mod http;
 mod processes;
 mod running;
 mod scenarios;
+mod stores;
 
 use std::fs;
 use std::io::{self, Read, Write};

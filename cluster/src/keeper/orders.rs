@@ -47,25 +47,27 @@ impl From<Error> for OrderError {
     }
 }
 
-/// While it lives, the return of one process is its holder's business; afterwards the process is started again if it lies
-/// dead.
+/// While it lives, the return of one process is its holder's business.
 #[derive(Debug)]
 pub struct Held {
     keeper: Keeper,
     target: Target,
+    /// Whether the process is started afterwards if it lies dead, also if nothing else would be.
+    revives: bool,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let mut house = self.keeper.house();
         // A new cluster may have fewer nodes.
+        let revives = self.revives || house.auto_restart;
         let dead = house.known(self.target).is_ok_and(|view| view.pid.is_none());
         if let Some(charge) = house.charges.get_mut(&self.target) {
             charge.held = false;
             if charge.wanted && dead {
                 // Also if nobody has come to judge its end yet.
                 charge.judged = true;
-                charge.due = Some(Instant::now());
+                charge.due = revives.then(Instant::now);
             }
         }
         self.keeper.publish(&mut house);
@@ -73,11 +75,24 @@ impl Drop for Held {
 }
 
 impl Keeper {
-    /// Sees to it that nobody but the caller starts this process again when it dies.
+    /// Sees to it that nobody but the caller starts this process again when it dies. It is started when the answer is
+    /// dropped, if it lies dead then.
     ///
     /// # Errors
     /// If there is no such process, or somebody holds it already.
     pub fn hold(&self, target: Target) -> Result<Held, OrderError> {
+        self.hold_as(target, true)
+    }
+
+    /// Keeps a process that lies dead from coming back by itself for as long as somebody reads its files.
+    ///
+    /// # Errors
+    /// As [`Keeper::hold`].
+    pub fn hold_dead(&self, target: Target) -> Result<Held, OrderError> {
+        self.hold_as(target, false)
+    }
+
+    fn hold_as(&self, target: Target, revives: bool) -> Result<Held, OrderError> {
         let mut house = self.house();
         let charge = house
             .charges
@@ -85,14 +100,16 @@ impl Keeper {
             .ok_or_else(|| OrderError::NoSuchProcess(name(target)))?;
         if charge.held {
             return Err(OrderError::NotNow(format!(
-                "something else lets {} die right now",
+                "something else sees to {} right now",
                 name(target)
             )));
         }
         charge.held = true;
+        charge.due = None;
         Ok(Held {
             keeper: self.clone(),
             target,
+            revives,
         })
     }
 

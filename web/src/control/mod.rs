@@ -7,6 +7,7 @@
 //! | `logs.rs` | what have the processes written to stderr |
 //! | `failpoints.rs` | at which points can a process be made to die |
 //! | `step.rs` | step mode: the coordinator waits before each message |
+//! | `stores.rs` | what is in a store, and in its log |
 //! | `scenario/` | stories that end with a verdict |
 
 mod failpoints;
@@ -15,6 +16,7 @@ mod processes;
 mod program;
 mod scenario;
 mod step;
+mod stores;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,7 +31,7 @@ use crate::problem::{Code, Problem};
 use crate::state::AppState;
 
 pub use logs::{LogBook, LogFilter, LogLine};
-pub use program::{Failpoint, OnDisk, Program, Shape, Stored};
+pub use program::{Failpoint, LogAsk, LogPage, OnDisk, Program, Shape, Stored, TreeLine, WalLine};
 
 /// What [`LogBook::subscribe`] gives.
 pub(crate) type LogLines = tokio::sync::broadcast::Receiver<Arc<LogLine>>;
@@ -106,6 +108,7 @@ pub(crate) fn paths() -> Paths {
         .merge(logs::paths())
         .merge(failpoints::paths())
         .merge(step::paths())
+        .merge(stores::paths())
         .merge(scenario::paths())
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use client::{Target, TxnId};
 use cluster::Keeper;
+use protocol::message::watch::StatePage;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
@@ -30,6 +31,12 @@ pub trait Program: Debug + Send + Sync + 'static {
     /// If the process runs after all, has no store, or it is damaged.
     fn stored(&self, dir: &Path, owner: Target) -> Result<Box<dyn Stored>, Problem>;
 
+    /// A page of the log of a json store, whether or not its process runs.
+    ///
+    /// # Errors
+    /// If there is no such log, or the place to go on from is none.
+    fn log(&self, dir: &Path, owner: Target, ask: &LogAsk) -> Result<LogPage, Problem>;
+
     /// Every named point at which a process can be made to die.
     fn failpoints(&self) -> Vec<Failpoint>;
 }
@@ -38,6 +45,62 @@ pub trait Program: Debug + Send + Sync + 'static {
 pub trait Stored: Send {
     /// What is known of a transaction there.
     fn about(&self, txn: TxnId) -> OnDisk;
+
+    /// A page of its entries, as a watch shows those of a process that runs.
+    fn page(&self, after: Option<&str>) -> StatePage;
+
+    /// How many entries each of its trees has.
+    fn trees(&self) -> Vec<TreeLine>;
+}
+
+/// A group of entries, which a sled store keeps in a tree of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TreeLine {
+    /// Its name.
+    pub name: String,
+    /// How many entries it has.
+    pub entries: u64,
+}
+
+/// Which lines of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogAsk {
+    /// Those before this place, as [`LogPage::next`] said it; the newest if `None`.
+    pub before: Option<String>,
+    /// Those that name this transaction or request.
+    pub naming: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Lines of a log, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LogPage {
+    /// The lines.
+    pub lines: Vec<WalLine>,
+    /// Where to go on; `None` at the log's beginning.
+    pub next: Option<String>,
+}
+
+/// A line of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WalLine {
+    /// Where it stands: the segment's number, and how many bytes of it come before.
+    pub at: String,
+    /// Its record's sequence, if it is a record.
+    pub seq: Option<u64>,
+    /// The checksum as it is written there.
+    pub crc: String,
+    /// Whether that is right.
+    pub crc_ok: bool,
+    /// The record's action; `segment`, `synced` or `damaged` for other lines.
+    pub action: String,
+    /// The transaction that it is about.
+    pub txn: Option<String>,
+    /// What it says.
+    pub text: String,
+    /// The line.
+    pub raw: String,
 }
 
 /// What a store says of a transaction.
