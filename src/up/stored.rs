@@ -113,29 +113,25 @@ impl Stored for OfCoordinator {
 /// Entries of one page.
 const PAGE_LEN: usize = 200;
 
-/// A page of a state, in key order, as a watch shows it.
+/// A page of a state, as a watch shows it. A place that is none begins at the beginning.
 fn page<S: Fold>(state: &S, after: Option<&str>) -> StatePage {
-    let mut entries: Vec<(S::Key, S::Entry)> = state.entries().map(|entry| (S::key(&entry), entry)).collect();
-    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let start = after.map_or(0, |after| {
-        let place = entries.iter().position(|(key, _)| json(key) == after);
-        place.map_or(entries.len(), |place| place + 1)
-    });
-    let rest = &entries[start..];
-    let shown: Vec<StateEntry> = rest
-        .iter()
-        .take(PAGE_LEN)
-        .map(|(key, entry)| StateEntry {
-            tree: S::table(key).name().to_owned(),
-            key: json(key),
+    let after = after.and_then(|after| serde_json::from_str::<S::Key>(after).ok());
+    // One more than fits, to know whether there is one.
+    let found = state.page(after.as_ref(), PAGE_LEN + 1);
+    let shown = |entry: &S::Entry| {
+        let key = S::key(entry);
+        StateEntry {
+            tree: S::table(&key).name().to_owned(),
+            key: json(&key),
             value: json(entry),
-        })
-        .collect();
-    let next = shown.last().filter(|_| rest.len() > shown.len());
+        }
+    };
+    let entries: Vec<StateEntry> = found.iter().take(PAGE_LEN).map(shown).collect();
+    let last = entries.last().filter(|_| found.len() > PAGE_LEN);
     StatePage {
         seq: state.seq(),
-        next: next.map(|last| last.key.clone()),
-        entries: shown,
+        next: last.map(|last| last.key.clone()),
+        entries,
     }
 }
 

@@ -5,6 +5,7 @@ mod http;
 mod processes;
 mod running;
 mod scenarios;
+mod steps;
 mod stores;
 
 use std::fs;

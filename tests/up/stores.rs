@@ -99,12 +99,27 @@ fn the_log_is_shown_as_it_is_on_disk_and_filtered_by_transaction() {
 }
 
 #[test]
-fn a_stopped_store_of_either_kind_is_shown_decoded() {
+fn a_store_of_either_kind_is_shown_decoded_while_its_process_runs_and_when_it_does_not() {
     for store in ["json", "sled"] {
         let dir = temp();
         let mut up = Up::start(dir.path(), &["--store", store]);
         up.client(&["transfer", "N1/A", "N2/B", "10"]);
+        let account =
+            json!({"tree": "accounts", "key": {"Account": "A"}, "value": {"account": ["A", 990, 2]}});
+        eventually("it is applied", || entries(&up, "N1").contains(&account));
+        // What a process tells of itself, once nobody tells it anything new, is what its files say once it is gone.
+        act(&up, "coordinator", "stop");
+        assert_eq!(read(&up, "N2/state")["live"], true);
+        let live = entries(&up, "N2");
+        let counted = |owner: &str| read(&up, &format!("{owner}/log"))["trees"].clone();
+        let live_trees = counted("N2");
         act(&up, "all", "stop");
+        assert_eq!(entries(&up, "N2"), live);
+        if store == "sled" {
+            for tree in live_trees.as_array().unwrap() {
+                assert!(counted("N2").as_array().unwrap().contains(tree), "{live_trees:#}");
+            }
+        }
         let page = read(&up, "N1/state");
         assert_eq!((&page["live"], &page["store"]), (&json!(false), &json!(store)));
         let found = entries(&up, "N1");
