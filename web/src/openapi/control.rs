@@ -28,6 +28,15 @@ pub(super) fn paths() -> Map<String, Value> {
         ]
     };
     let number = || json!({ "type": "integer", "minimum": 0 });
+    let owner = || {
+        parameter(
+            "path",
+            "owner",
+            "`coordinator` or a node's name.",
+            text(),
+            json!("N1"),
+        )
+    };
     let all = [
         (
             "/v1/control/cluster",
@@ -113,6 +122,29 @@ pub(super) fn paths() -> Map<String, Value> {
                 "post": Operation::json("step", "Let one message go.", "Step")
                     .sends("Nothing")
                     .may_fail(&[409, 500, 503])
+                    .written(),
+            }),
+        ),
+        (
+            "/v1/control/stores/{owner}/state",
+            json!({
+                "get": Operation::json("stored", "The decoded entries of a store, whether or not its process runs.", "StatePage")
+                    .with([owner(), parameter("query", "after", "Go on behind this entry, as `next` said it.", text(), json!(""))])
+                    .may_fail(&[400, 404, 409, 500, 503])
+                    .written(),
+            }),
+        ),
+        (
+            "/v1/control/stores/{owner}/log",
+            json!({
+                "get": Operation::json("store_log", "The lines of a json log, the newest first; the trees of a sled store.", "StoreLog")
+                    .with([
+                        owner(),
+                        parameter("query", "txn", "Those that name this transaction or request.", text(), json!("")),
+                        parameter("query", "before", "Those before this place, as `next` said it.", text(), json!("1:0")),
+                        parameter("query", "limit", "How many lines.", number(), json!(100)),
+                    ])
+                    .may_fail(&[400, 404, 409, 500, 503])
                     .written(),
             }),
         ),
@@ -207,6 +239,18 @@ pub(super) fn schemas() -> Map<String, Value> {
                 json!({ "on": { "type": "boolean" }, "waiting": { "type": "integer" }, "holding": list(text()) }),
             ),
         ),
+        (
+            "StatePage",
+            object(json!({
+                "owner": text(),
+                "store": text(),
+                "live": { "type": "boolean", "description": "Whether the process told this, or its files." },
+                "seq": { "type": "integer" },
+                "entries": list(object(json!({ "tree": text(), "key": {}, "value": {} }))),
+                "next": maybe("string"),
+            })),
+        ),
+        ("StoreLog", store_log()),
         ("Scenario", scenario()),
         (
             "Told",
@@ -226,6 +270,31 @@ pub(super) fn schemas() -> Map<String, Value> {
     all.into_iter()
         .map(|(name, schema)| (name.to_owned(), schema))
         .collect()
+}
+
+/// A json log has lines, a sled store only its trees.
+fn store_log() -> Value {
+    let line = object(json!({
+        "at": text(),
+        "seq": maybe("integer"),
+        "crc": text(),
+        "crc_ok": { "type": "boolean" },
+        "action": text(),
+        "txn": maybe("string"),
+        "text": text(),
+        "raw": text(),
+    }));
+    json!({ "oneOf": [
+        object(json!({ "store": { "const": "json" }, "owner": text(), "lines": list(line), "next": maybe("string") })),
+        object(json!({
+            "store": { "const": "sled" },
+            "owner": text(),
+            "live": { "type": "boolean" },
+            "trees": list(object(json!({ "name": text(), "entries": { "type": "integer" } }))),
+            "last_sequence": { "type": "integer" },
+            "more": { "type": "boolean" },
+        })),
+    ] })
 }
 
 /// The stories, and what can be said of each.
