@@ -31,6 +31,7 @@ mod connection;
 mod driver;
 mod error;
 mod pipeline;
+pub mod receipt;
 pub mod report;
 mod watch;
 

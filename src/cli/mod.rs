@@ -27,7 +27,7 @@ pub(crate) use gateway::GatewayArgs;
 pub(crate) use pay::{DepositArgs, RequestArgs, SubmitArgs, TransferArgs};
 pub(crate) use read::{AccountsArgs, AuditArgs, BalanceArgs, StatusArgs};
 pub(crate) use serve::{CoordinatorArgs, NodeArgs, ServerArgs};
-pub(crate) use tx::{AdoptArgs, ListArgs, ResolveArgs, ShowArgs, TxCommand};
+pub(crate) use tx::{AdoptArgs, DiagramForm, ListArgs, ResolveArgs, ShowArgs, TxCommand};
 pub(crate) use up::{UP_NODES_MAX, UpArgs};
 pub(crate) use verify::VerifyArgs;
 

@@ -18,14 +18,35 @@ pub(crate) enum TxCommand {
 #[command(after_help = "\
 Examples:
   twopence tx show 9f3c2a71b0d4e655-1-7               by transaction id
-  twopence tx show 5f0c9d2e8a7b4c61b3f2d1e0a9887766   by request id")]
+  twopence tx show 5f0c9d2e8a7b4c61b3f2d1e0a9887766   by request id
+  twopence tx show 9f3c2a71b0d4e655-1-7 --diagram     with all messages, records and syncs, while they are kept")]
 pub(crate) struct ShowArgs {
     /// A transaction id or a request id
     #[arg(value_name = "ID")]
     pub(crate) reference: Reference,
 
+    /// Its receipt: what every process saw of it, as a sequence diagram. Processes keep the newest transactions only
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "text"
+    )]
+    pub(crate) diagram: Option<DiagramForm>,
+
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
+}
+
+/// How a diagram is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiagramForm {
+    /// For a terminal
+    Text,
+    /// For tools that draw mermaid
+    Mermaid,
 }
 
 /// List transactions that have not ended

@@ -3,6 +3,8 @@
 use client::report::{DoneLine, OpenLine, TxnLine, TxnNodeLine, coordinator_in_words};
 use client::{Client, Error, TxnReport};
 
+mod receipt;
+
 use super::table::Table;
 use super::{failed, start};
 use crate::cli::{AdoptArgs, ConnectArgs, ListArgs, ResolveArgs, ShowArgs, TxCommand};
@@ -26,22 +28,34 @@ fn show(args: &ShowArgs) -> Exit {
         Ok(started) => started,
         Err(exit) => return exit,
     };
-    match client.show(args.reference) {
-        Ok(report) => print_report(output, &report),
-        Err(error) => failed(output, &error, NO_MONEY_MOVED),
+    match (client.show(args.reference), args.diagram) {
+        (Ok(report), None) => print_report(output, &report),
+        (Ok(report), Some(form)) => receipt::print(output, &report, form, &args.connect),
+        (Err(error), _) => failed(output, &error, NO_MONEY_MOVED),
     }
 }
 
 fn print_report(output: Output, report: &TxnReport) -> Exit {
     let line = TxnLine::of(report);
-    let name = line.txn.as_ref().map_or_else(
+    let mut text = vec![name(&line)];
+    text.extend(durable_lines(report, &line));
+    output.print(&text.join("\n"), &line);
+    Exit::Ok
+}
+
+fn name(line: &TxnLine) -> String {
+    line.txn.as_ref().map_or_else(
         || format!("request {}: no transaction is known for it", line.id),
         |txn| format!("transaction {txn}"),
-    );
-    let mut text = vec![
-        name,
-        format!("coordinator: {}", coordinator_in_words(&report.coordinator)),
-    ];
+    )
+}
+
+/// What the coordinator and the nodes hold of it.
+fn durable_lines(report: &TxnReport, line: &TxnLine) -> Vec<String> {
+    let mut text = vec![format!(
+        "coordinator: {}",
+        coordinator_in_words(&report.coordinator)
+    )];
     let mut table = Table::new(&["NODE", "STATE", "REQUEST", "OPERATIONS"]);
     for node in &line.nodes {
         table.row(node_cells(node));
@@ -51,8 +65,7 @@ fn print_report(output: Output, report: &TxnReport) -> Exit {
         let forced = node.forced.as_ref();
         text.extend(forced.map(|why| format!("{}: forced by an operator: {why}", node.node)));
     }
-    output.print(&text.join("\n"), &line);
-    Exit::Ok
+    text
 }
 
 fn node_cells(node: &TxnNodeLine) -> Vec<String> {
