@@ -60,7 +60,7 @@ fn a_transaction_in_doubt_is_counted_with_its_age() {
             break;
         }
     }
-    world.cluster.restart(coordinator).unwrap();
+    world.restart(coordinator);
     while n1.numbers().unwrap().in_doubt > 0 {}
     assert_eq!(n1.numbers().unwrap().oldest_in_doubt_ms, 0);
 }

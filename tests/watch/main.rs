@@ -4,5 +4,6 @@
 
 mod counted;
 mod followed;
+mod receipts;
 mod stepped;
 mod world;

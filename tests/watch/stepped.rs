@@ -86,7 +86,7 @@ fn who_dies_while_a_message_waits_for_it_is_told_nothing_and_nothing_is_lost() {
     drop(watch);
     let outcome = submitting.join().unwrap().outcome;
     assert!(matches!(outcome, Outcome::Aborted { .. }), "{outcome}");
-    world.cluster.restart(n1()).unwrap();
+    world.restart(n1());
     while world.client.audit().unwrap().verdict != AuditVerdict::Exact {}
     world.transfer();
 }

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use client::{Client, Order, Outcome, Seen, Sight, Sighting, Submission, Target, TxnId, Watch};
+use client::{
+    Client, ClusterStatus, Order, Outcome, Seen, Sight, Sighting, Submission, Target, TxnId, Watch,
+};
 use cluster::{Cluster, ClusterConfig};
+use protocol::message::LinkState;
 use tempfile::TempDir;
 
 /// How long anything may take before a test fails.
@@ -51,6 +54,16 @@ impl World {
     /// Moves 10 from N1/A to N2/B.
     pub(crate) fn transfer(&mut self) -> TxnId {
         self.commits(transfer("10"))
+    }
+
+    /// Starts a process again, and waits until the coordinator has all nodes back.
+    pub(crate) fn restart(&mut self, target: Target) {
+        self.cluster.restart(target).unwrap();
+        let all_up = |status: ClusterStatus| {
+            let mut nodes = status.nodes.iter();
+            nodes.all(|node| matches!(node, LinkState::Up(..)))
+        };
+        while !self.client.status().is_ok_and(all_up) {}
     }
 
     pub(crate) fn coordinator(&self) -> Watch {
@@ -135,7 +148,6 @@ pub(crate) fn short(sightings: &[Sighting]) -> Vec<String> {
     sightings.iter().map(line).collect()
 }
 
-/// All processes of a small cluster.
 pub(crate) fn n1() -> Target {
     Target::Node("N1".parse().unwrap())
 }
