@@ -31,7 +31,7 @@ export const charts = {
       show(all.rate, "committed/s", (one) => ({ "committed/s": one.committed_per_s }));
       show(all.aborts, null, (one) => one.aborted_per_s ?? {});
       show(all.latency, "p50", (one) => pick(one.latency_us));
-      show(all.sync, "coordinator", (one) => Object.fromEntries(Object.entries(one.sync_us ?? {}).filter(([, two]) => two?.p99 != null).map(([name, two]) => [name, two.p99])));
+      show(all.sync, "coordinator", (one) => syncs(one.sync_us));
       show(all.doubt, "in doubt", (one) => ({ open: one.open ?? 0, "in doubt": one.in_doubt ?? 0 }));
       show(all.oldest, "age", (one) => ({ age: (one.oldest_in_doubt_ms ?? 0) * 1000 }));
     });
@@ -39,6 +39,12 @@ export const charts = {
     return app.memory.on("numbers", draw);
   },
 };
+
+// The coordinator first: its syncs are the ones that everybody waits for.
+function syncs(by_process = {}) {
+  const names = Object.keys(by_process).sort((one, other) => (other === "coordinator") - (one === "coordinator") || one.localeCompare(other));
+  return pick(Object.fromEntries(names.map((name) => [name, by_process[name]?.p99])));
+}
 
 // What was not measured leaves a gap in the line.
 function pick(two) {

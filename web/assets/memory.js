@@ -7,6 +7,9 @@ import { Transaction } from "./transaction.js";
 const TRANSACTIONS_MAX = 150;
 const NUMBERS_MAX = 600; // Ten minutes, one a second.
 const LOGS_MAX = 3000;
+/** A transaction that ended this long ago still has to do with what happens to its processes. */
+const LATELY_US = 1_500_000;
+const SOON_US = 400_000;
 
 export class Memory extends Emitter {
   /** By id, oldest first. */
@@ -103,15 +106,23 @@ export class Memory extends Emitter {
     this.processes.set(process.name, process);
     const what = before && change(before, process);
     if (what) {
-      const at_us = process.at_us ?? Date.now() * 1000;
+      const now_us = Date.now() * 1000;
       for (const transaction of this.transactions.values()) {
-        if (transaction.summary().finished || !transaction.involves(process.name)) continue;
+        const { finished, ended } = transaction.summary();
+        if ((finished && now_us - ended > LATELY_US) || !transaction.involves(process.name)) continue;
+        const at_us = what === "died" ? diedAt(transaction.events, process.name, now_us) : now_us;
         transaction.add({ at_us, process: process.name, txn: transaction.id, what, kind: what, line: process.why ?? what });
         this.emit("transaction", transaction);
       }
     }
     this.emit("process", process);
   }
+}
+
+// We hear of a death a little late. Who was at work just now died at it, not when we heard.
+function diedAt(events, name, now_us) {
+  const last = events.findLast((event) => event.process === name)?.at_us ?? now_us;
+  return now_us - last < SOON_US ? last + 1 : now_us;
 }
 
 const ALIVE = new Set(["running", "frozen"]);

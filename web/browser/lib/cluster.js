@@ -12,13 +12,13 @@ const STOP_MAX_MS = 30_000;
 
 export class Cluster {
   /** Starts one; resolves once it says where its panel is. `args` go to `up`; `usual` ports are taken if they are free. */
-  static async start({ args = [], usual = false } = {}) {
+  static async start({ args = [], usual = false, http = 0 } = {}) {
     const home = await mkdtemp(join(tmpdir(), "twopence-browser-"));
     const dir = join(home, "data");
     const [coordinator, base] = usual && (await areFree([5000, 6001, 6002, 6003])) ? [5000, 6001] : [await freePorts(1), await freePorts(3)];
     // Called by its name alone, as somebody would who has installed it: it shows how it was called.
     const env = { ...process.env, PATH: `${dirname(process.env.TWOPENCE)}${delimiter}${process.env.PATH}` };
-    const child = spawn(basename(process.env.TWOPENCE), ["up", "--data-dir", dir, "--http-port", "0", "--coord-port", String(coordinator), "--base-port", String(base), ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(basename(process.env.TWOPENCE), ["up", "--data-dir", dir, "--http-port", String(http), "--coord-port", String(coordinator), "--base-port", String(base), ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
     const cluster = new Cluster({ home, dir, child, coordinator, base });
     let said = "";
     const url = new Promise((found, failed) => {

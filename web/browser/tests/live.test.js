@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { open } from "../lib/browser.js";
+import { Cluster } from "../lib/cluster.js";
 import { eventually, expect } from "../lib/expect.js";
 import { CONSERVED, stage } from "../lib/stage.js";
 
@@ -145,15 +147,20 @@ test("everything can be reached by keyboard alone", async () => {
   assert.ok([...seen].filter((one) => one.endsWith("|none")).length <= 1, "what has the focus shows it");
 });
 
-test("when the server is gone the page says so, and goes on when it is back", async () => {
-  const page = await on.open("#/live");
-  await page.context().setOffline(true);
-  await page.evaluate(() => dispatchEvent(new Event("offline")));
-  await eventually(async () => {
-    assert.equal(await page.locator("#link").getAttribute("data-state"), "gone");
-  });
-  await expect(page.locator("#link-text"), "text", /gone/);
-  await page.context().setOffline(false);
-  await expect(page.locator("#link"), "data-state", "open");
-  page.wrong.length = 0; // Requests that failed meanwhile.
+test("when the server is gone the page says so, and goes on when there is one again", async () => {
+  let server = await Cluster.start();
+  try {
+    const page = await open(on.browser, server.url);
+    await expect(page.locator("#link"), "data-state", "open");
+    await server.stop();
+    await expect(page.locator("#link"), "data-state", "gone");
+    await expect(page.locator("#link-text"), "text", /gone/);
+    server = await Cluster.start({ http: new URL(server.url).port });
+    await expect(page.locator("#link"), "data-state", "open");
+    const { txn } = await server.post("/v1/transactions", { from: "N1/A", to: "N2/B", amount: 1 });
+    await expect(chosen(page, txn), "text", /committed/);
+    await page.context().close();
+  } finally {
+    await server.stop();
+  }
 });
