@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -84,6 +84,20 @@ impl Http {
         }
     }
 
+    /// Listens to events until the listener is dropped.
+    pub(crate) fn listen(self, path: &str) -> Listener {
+        let mut stream = self.open("GET", path, &[], "");
+        let (status, headers) = head(&mut stream);
+        assert_eq!(status, 200, "{headers:?}");
+        let kind = headers.iter().find(|(name, _)| name == "content-type").unwrap();
+        assert_eq!(kind.1, "text/event-stream");
+        Listener {
+            stream,
+            text: String::new(),
+            ended: false,
+        }
+    }
+
     fn open(self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> BufReader<TcpStream> {
         let mut stream = TcpStream::connect(self.0).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -114,5 +128,61 @@ fn head(stream: &mut BufReader<TcpStream>) -> (u16, Vec<(String, String)>) {
             return (status, headers);
         };
         headers.push((name.to_lowercase(), value.trim().to_owned()));
+    }
+}
+
+/// Somebody who listens to events.
+pub(crate) struct Listener {
+    stream: BufReader<TcpStream>,
+    /// What came and was not taken yet.
+    text: String,
+    ended: bool,
+}
+
+impl Listener {
+    /// The next event, by name; `None` once the server has ended the stream.
+    pub(crate) fn next(&mut self) -> Option<(String, Value)> {
+        loop {
+            if let Some((frame, rest)) = self.text.split_once("\n\n") {
+                let (name, data) = frame.split_once('\n').unwrap();
+                let event = (
+                    name.strip_prefix("event: ").unwrap().to_owned(),
+                    serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap(),
+                );
+                self.text = rest.to_owned();
+                return Some(event);
+            }
+            if self.ended {
+                return None;
+            }
+            self.chunk();
+        }
+    }
+
+    /// The next event of that name that fits.
+    #[track_caller]
+    pub(crate) fn until(&mut self, name: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        while let Some((found, data)) = self.next() {
+            if found == name && fits(&data) {
+                return data;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "in vain: {name}; the last was {found} {data}"
+            );
+        }
+        panic!("the stream ended before {name}");
+    }
+
+    /// One chunk of the body, which has no length.
+    fn chunk(&mut self) {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).unwrap();
+        let len = usize::from_str_radix(line.trim(), 16).unwrap();
+        let mut chunk = vec![0; len + 2];
+        self.stream.read_exact(&mut chunk).unwrap();
+        self.text += std::str::from_utf8(&chunk[..len]).unwrap();
+        self.ended = len == 0;
     }
 }

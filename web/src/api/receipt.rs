@@ -88,7 +88,7 @@ impl Receipt {
         };
         let legs = legs(words("START").or_else(|| words("submit")).unwrap_or_default());
         let told = words("outcome").unwrap_or_default();
-        let (outcome, durable_reason) = line.map_or(("unknown", None), ended);
+        let (outcome, durable_reason) = line.map_or_else(|| (as_seen(&events), None), ended);
         let outcome = match (outcome, told.get(1)) {
             ("unknown" | "open", Some(&"committed")) => "committed",
             ("unknown" | "open", Some(&"aborted")) => "aborted",
@@ -149,6 +149,24 @@ fn ended(line: &TxnLine) -> (&'static str, Option<String>) {
         ("in_doubt", None)
     } else {
         ("unknown", None)
+    }
+}
+
+/// How it ended by what the nodes saw, while no coordinator can be asked.
+fn as_seen(events: &[Event]) -> &'static str {
+    let recorded = |kind: &str| {
+        events
+            .iter()
+            .any(|event| event.what == "recorded" && event.kind == kind)
+    };
+    if recorded("commit") || recorded("commit_one_phase") {
+        "committed"
+    } else if recorded("abort") {
+        "aborted"
+    } else if recorded("prepare_ok") {
+        "in_doubt"
+    } else {
+        "unknown"
     }
 }
 

@@ -240,3 +240,95 @@ impl Drop for Subscription {
         inner.subscribers.retain(|subscriber| subscriber.id != self.id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use client::ClientConfig;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::state::Site;
+
+    /// Of a server that asks nobody: nobody listens there.
+    fn state() -> (watch::Sender<bool>, AppState) {
+        let (stop, stopping) = watch::channel(false);
+        let site = Site::of(ClientConfig::at(["127.0.0.1:1"]));
+        let state = AppState::new(site, "127.0.0.1:0".parse().unwrap(), stopping);
+        (stop, state)
+    }
+
+    fn sights(numbers: std::ops::Range<u64>) -> Vec<(u64, Bytes)> {
+        let sight = |n: u64| (n, Bytes::from(format!("event: sight\ndata: {n}\n\n")));
+        numbers.map(sight).collect()
+    }
+
+    /// The sights among what has come.
+    fn heard(subscription: &mut Subscription) -> Vec<String> {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut all = Vec::new();
+        while let Poll::Ready(Some(frame)) = subscription.poll(&mut context) {
+            all.push(String::from_utf8(frame.to_vec()).unwrap());
+        }
+        all.retain(|frame| frame.starts_with("event: sight"));
+        all
+    }
+
+    #[test]
+    fn who_does_not_read_loses_counted_events_and_nobody_else_does() {
+        let (_stop, state) = state();
+        let hub = state.hub();
+        let replay = Wishes {
+            replay: true,
+            logs: false,
+        };
+        let mut slow = hub.subscribe(&state, replay).unwrap();
+        let mut quick = hub.subscribe(&state, replay).unwrap();
+        let (rounds, each) = (8, 2000);
+        for round in 0..rounds {
+            hub.tell_sights(sights(round * each..(round + 1) * each));
+            assert_eq!(heard(&mut quick).len(), 2000);
+        }
+        let got = heard(&mut slow).len();
+        assert!(got <= QUEUE_MAX, "{got} frames were kept");
+        let lost = rounds * each - u64::try_from(got).unwrap();
+        // Now there is room to tell.
+        hub.tell_sampling(4, 5);
+        let inner = hub.inner();
+        let [first, second] = inner.subscribers.as_slice() else {
+            panic!("two subscribers");
+        };
+        assert!(first.told.dropped >= lost + 5, "{:?} of {lost}", first.told);
+        assert_eq!(second.told, Sampling::new(4, 5));
+        assert_eq!(inner.history.len(), HISTORY_MAX);
+    }
+
+    #[test]
+    fn who_comes_late_hears_what_happened_before_if_he_likes() {
+        let (_stop, state) = state();
+        let hub = state.hub();
+        hub.tell_sights(sights(1..3));
+        let wishes = |replay| Wishes { replay, logs: false };
+        let mut all = hub.subscribe(&state, wishes(true)).unwrap();
+        let mut new = hub.subscribe(&state, wishes(false)).unwrap();
+        let now = micros_now() + 1;
+        hub.tell_sights(sights(3..4));
+        hub.tell_sights(sights(now..now + 1));
+        assert_eq!(heard(&mut all).len(), 4);
+        assert_eq!(heard(&mut new), [format!("event: sight\ndata: {now}\n\n")]);
+    }
+
+    #[test]
+    fn there_is_a_limit_to_subscribers_and_those_who_go_make_room() {
+        let (_stop, state) = state();
+        let subscribe = || state.hub().subscribe(&state, Wishes::default());
+        let mut all: Vec<Subscription> = (0..SUBSCRIBERS_MAX).map(|_| subscribe().ok().unwrap()).collect();
+        assert_eq!(
+            subscribe().err().map(|problem| problem.code()),
+            Some(Code::Overloaded)
+        );
+        all.pop();
+        assert!(subscribe().is_ok());
+    }
+}
