@@ -182,6 +182,31 @@ fn a_step_of_the_diagram_is_where_a_process_can_be_made_to_die() {
         };
         assert_eq!(played.balances(), expected, "{verdict:#}");
     }
+    // What one node does alone, it decides alone; a deposit brings money in.
+    let deposit = json!([
+        {"node": "N1", "account": "@world", "delta": -5},
+        {"node": "N1", "account": "A", "delta": 5},
+    ]);
+    for (process, what, kind, commits) in [
+        ("coordinator", "sent", "execute", true),
+        ("N1", "synced", "commit_one_phase", true),
+        ("N1", "received", "execute", false),
+    ] {
+        let before = played.0.balance("N1/A");
+        let told = played
+            .send(
+                &json!({"name": "die_here", "process": process, "what": what, "kind": kind, "legs": deposit}),
+            )
+            .ok();
+        assert_eq!(told["verdict"]["ok"], true, "{told:#}");
+        let came = if told["transactions"][0]["outcome"] == "committed" {
+            5
+        } else {
+            0
+        };
+        assert_eq!(played.0.balance("N1/A"), before + came, "{told:#}");
+        assert!(!commits || came == 5, "{told:#}");
+    }
     let client = json!({"name": "die_here", "process": "client", "what": "sent", "kind": "submit"});
     played.send(&client).problem(400, "bad_request");
     played.end();

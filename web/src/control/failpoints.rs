@@ -55,15 +55,19 @@ async fn arm(Here(control): Here, bytes: Bytes) -> Result<Json<Armed>, Problem> 
 impl Control {
     /// Arms `name=action` in a process. Returns what was done.
     pub(super) fn arm(&self, target: Target, failpoint: &str) -> Result<String, Problem> {
-        let mut client =
-            Client::new(self.keeper().client_config()).expect("it names a coordinator and a timeout");
-        client.arm(target, failpoint).map_err(|error| match error {
-            client::Error::Failed(why) => bad(format!("{}.", client::report::capitalised(&why))),
-            client::Error::Config(_) | client::Error::NoCoordinator(_) | client::Error::NoAnswer(_) => {
-                Problem::new(Code::NotNow, format!("The failpoint cannot be armed: {error}."))
-                    .next("It is armed through the coordinator, so that one has to run, and the process too.")
-            }
-        })
+        self.try_arm(target, failpoint).map_err(|error| not_armed(&error))
+    }
+
+    /// [`Control::arm`] of a process that may die of it at once, before it can say that it was done.
+    pub(super) fn arm_to_die(&self, target: Target, failpoint: &str) -> Result<(), Problem> {
+        match self.try_arm(target, failpoint) {
+            Ok(_) | Err(client::Error::NoAnswer(_)) => Ok(()),
+            Err(error) => Err(not_armed(&error)),
+        }
+    }
+
+    fn try_arm(&self, target: Target, failpoint: &str) -> Result<String, client::Error> {
+        Client::new(self.keeper().client_config())?.arm(target, failpoint)
     }
 
     /// Sees to it that such a point is one of the process, and of its store.
@@ -85,6 +89,16 @@ impl Control {
                 bad(format!("{name:?} is no point of a {role} with a {store} store."))
                     .next("GET /v1/control/failpoints names them."),
             )
+        }
+    }
+}
+
+fn not_armed(error: &client::Error) -> Problem {
+    match error {
+        client::Error::Failed(why) => bad(format!("{}.", client::report::capitalised(why))),
+        client::Error::Config(_) | client::Error::NoCoordinator(_) | client::Error::NoAnswer(_) => {
+            Problem::new(Code::NotNow, format!("The failpoint cannot be armed: {error}."))
+                .next("It is armed through the coordinator, so that one has to run, and the process too.")
         }
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn play(stage: &Stage<'_>, crash: &Crash) -> Result<Told, Problem> {
     let begun = book.last();
     let doomed = Doomed::take(stage.keeper(), target)?;
     if let Some(failpoint) = crash.trigger.armed() {
-        stage.control.arm(target, &failpoint)?;
+        stage.control.arm_to_die(target, &failpoint)?;
     }
     let request = fresh_request_id();
     let mut client = submit_once(stage, request, order);
@@ -175,6 +175,10 @@ pub(super) fn play(stage: &Stage<'_>, crash: &Crash) -> Result<Told, Problem> {
         takes_part: match target {
             Target::Coordinator => true,
             Target::Node(node) => order.participants().contains(&node),
+        },
+        alone: match order.participants().as_slice() {
+            [node] => Some(*node),
+            _ => None,
         },
         point,
         reached,

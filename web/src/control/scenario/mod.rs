@@ -35,6 +35,9 @@ use stage::Stage;
 /// Longest wait before a crash.
 const DELAY_MAX: Duration = Duration::from_secs(10);
 
+/// Where deposits come from.
+const WORLD: &str = "@world";
+
 /// Most repetitions.
 const TIMES_MAX: u32 = 1000;
 
@@ -310,6 +313,20 @@ impl Transfer {
 }
 
 fn order_of(legs: &[LegLine]) -> Result<Order, Problem> {
+    // A deposit, as a diagram shows it: what comes in on one side, the world on the other.
+    if let [one, other] = legs
+        && let Some(leg) = [(one, other), (other, one)]
+            .into_iter()
+            .find_map(|(world, leg)| (world.account == WORLD).then_some(leg))
+    {
+        let place = format!("{}/{}", leg.node, leg.account);
+        let amount = leg.delta.try_into();
+        let amount = amount.map_err(|error| bad(format!("{} is no amount: {error}.", leg.delta)))?;
+        let place: Place = place
+            .parse()
+            .map_err(|error| bad(format!("{place:?}: {error}.")))?;
+        return Ok(Order::deposit(place, amount));
+    }
     let leg = |leg: &LegLine| {
         let text = format!("{}/{}:{}", leg.node, leg.account, leg.delta);
         text.parse::<Leg>()

@@ -153,6 +153,12 @@ pub(super) fn conflict(stage: &Stage<'_>, cli: String) -> Result<Told, Problem> 
                 "Under `escrow` transfer 2 only had to reserve its 150 of what {wanted} has for sure, so both committed"
             ),
         ),
+        (false, _) if in_the_way(&one) => (
+            true,
+            "Transfers of somebody else use these accounts and were in the way of transfer 1 each time, so the two could \
+             not meet; play it again when it is quiet"
+                .to_owned(),
+        ),
         (_, _) => (
             false,
             format!("Transfer 1: {}; transfer 2: {}", one.outcome, two.outcome),
@@ -168,7 +174,8 @@ pub(super) fn conflict(stage: &Stage<'_>, cli: String) -> Result<Told, Problem> 
     facts.push(format!("Transfer 1, {first}: {}.", one.outcome));
     if slow > 0 {
         facts.push(format!(
-            "{slow} tries before this one were given up: transfer 1 did not live long enough on this busy machine."
+            "{slow} tries before this one were given up: transfer 1 did not live long enough on this busy machine, or others \
+             were in its way."
         ));
     }
     facts.push(format!("{}.", after.change_since(&before)));
@@ -183,6 +190,14 @@ pub(super) fn conflict(stage: &Stage<'_>, cli: String) -> Result<Told, Problem> 
         transactions,
         cli,
     })
+}
+
+/// Whether it aborted because others held an account that it wanted.
+fn in_the_way(submission: &Submission) -> bool {
+    matches!(
+        &submission.outcome,
+        Outcome::Aborted { refusal, .. } if matches!(refusal.reason, Reason::LockContention(_))
+    )
 }
 
 /// Lets the two run into each other. Returns both, and what was seen of the hold.

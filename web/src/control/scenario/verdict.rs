@@ -1,6 +1,6 @@
 //! What is to be said about a death in the middle of a transfer? Computed from facts, and wrong things are called wrong.
 
-use client::{Outcome, TxnId};
+use client::{NodeId, Outcome, TxnId};
 
 use super::Verdict;
 use super::stage::Money;
@@ -21,6 +21,8 @@ pub(super) struct Death {
     pub(super) is_coordinator: bool,
     /// Whether the transfer has to do with this process at all.
     pub(super) takes_part: bool,
+    /// The node that decides alone, if only one takes part.
+    pub(super) alone: Option<NodeId>,
     /// Where it was to die; `None` for "wherever it is".
     pub(super) point: Option<String>,
     /// Whether it came there.
@@ -102,7 +104,7 @@ impl Death {
         }
         // Nothing at all can also mean that it had ended long before.
         let undecided = matches!(self.on_disk, Ok(OnDisk::Begun | OnDisk::Aborted));
-        if self.is_coordinator && undecided && committed == Some(true) {
+        if self.is_coordinator && self.alone.is_none() && undecided && committed == Some(true) {
             return Some("no COMMIT was on disk, and yet it committed".to_owned());
         }
         let told_committed = matches!(self.heard, Heard::Answer(Outcome::Committed { .. }));
@@ -153,6 +155,17 @@ impl Death {
                 "{} takes no part in this transfer, so its death changed nothing: it {}",
                 self.name,
                 if committed { "committed" } else { "aborted" }
+            )
+        } else if self.is_coordinator
+            && let Some(node) = self.alone
+        {
+            format!(
+                "{node} alone has a part in this and decides, so the coordinator only had to ask it again: it {}",
+                if committed {
+                    "committed"
+                } else {
+                    "aborted, and no money moved"
+                }
             )
         } else if self.is_coordinator {
             self.coordinators_story(committed)
@@ -343,6 +356,7 @@ mod tests {
             name: "coordinator".to_owned(),
             is_coordinator: true,
             takes_part: true,
+            alone: None,
             point: Some("synced.COMMIT".to_owned()),
             reached: true,
             stayed_ms: Some(12),
