@@ -7,6 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -24,7 +25,7 @@ impl fmt::Display for BadBody {
 
 impl core::error::Error for BadBody {}
 
-fn config() -> impl bincode::config::Config {
+fn config() -> Configuration<LittleEndian, Varint, Limit<BODY_LEN_MAX>> {
     bincode::config::standard().with_limit::<BODY_LEN_MAX>()
 }
 
@@ -47,6 +48,13 @@ pub fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
 
     let encoded = bincode::serde::encode_into_writer(value, Append(bytes), config());
     encoded.expect("our own types encode, and senders keep them below the frame limit");
+}
+
+/// Encodes `value` so that the bytes sort as its numbers do. Longer than [`encode`], and not meant to be decoded.
+pub fn encode_sorted<T: Serialize>(value: &T) -> Vec<u8> {
+    let config = config().with_big_endian().with_fixed_int_encoding();
+    let encoded = bincode::serde::encode_to_vec(value, config);
+    encoded.expect("our own types encode, and senders keep them below the frame limit")
 }
 
 /// Decodes exactly one value out of all of `bytes`.
@@ -118,6 +126,13 @@ mod tests {
             decode::<String>(&[251, 1, 0, b'a']).is_err(),
             "nor may a length be"
         );
+    }
+
+    #[test]
+    fn sorted_bytes_sort_as_the_numbers_in_them() {
+        let numbers = [0_u64, 1, 250, 251, 255, 256, 65_535, 65_536, 1 << 40, u64::MAX];
+        let pairs: Vec<(u32, u64)> = (0..300).flat_map(|high| numbers.map(|low| (high, low))).collect();
+        assert!(pairs.iter().map(encode_sorted).is_sorted());
     }
 
     #[test]

@@ -76,6 +76,11 @@ impl<K: Copy + Ord + Hash, V> Keyed<K, V> {
         entries.into_iter()
     }
 
+    /// The entries behind `last`, in key order; all of them if there is no last one.
+    pub fn behind(&self, last: Option<K>) -> impl Iterator<Item = (&K, &V)> {
+        self.that(move |key, _| last.is_none_or(|last| *key > last))
+    }
+
     /// All keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &K> {
         self.iter().map(|(key, _)| key)
@@ -85,6 +90,14 @@ impl<K: Copy + Ord + Hash, V> Keyed<K, V> {
     pub fn first_that(&self, wanted: impl Fn(&V) -> bool) -> Option<K> {
         let wanted = self.0.iter().filter(|(_, value)| wanted(value));
         wanted.map(|(key, _)| *key).min()
+    }
+
+    /// Takes away the entries of which `unwanted` is true; returns their keys, in order.
+    pub(crate) fn remove_that(&mut self, unwanted: impl Fn(&K, &V) -> bool) -> Vec<K> {
+        let removed = self.0.extract_if(|key, value| unwanted(key, value));
+        let mut removed: Vec<K> = removed.map(|(key, _)| key).collect();
+        removed.sort_unstable();
+        removed
     }
 
     /// How many values are `wanted`.
@@ -147,5 +160,8 @@ mod tests {
         assert_eq!(table.keys().copied().collect::<Vec<u64>>(), expected);
         assert_eq!(table.that(|key, _| key % 2 == 0).count(), 33);
         assert_eq!(table.first_that(|_| true), Some(1));
+        let removed = table.remove_that(|key, _| key % 10 == 0);
+        assert_eq!(removed, [10, 20, 40, 50, 70, 80]);
+        assert_eq!(table.len(), 60);
     }
 }

@@ -50,7 +50,7 @@ impl<'a> Stories<'a> {
     /// What a checkpoint still tells of what happened before it.
     pub(crate) fn from_state(node: NodeId, state: &'a NodeState) -> Stories<'a> {
         let mut by_txn = BTreeMap::new();
-        for (&txn, prepared) in state.prepared() {
+        for (&txn, prepared) in state.prepared().iter() {
             let story = Story {
                 operations: Some(&prepared.operations),
                 participants: &prepared.participants,
@@ -60,7 +60,7 @@ impl<'a> Stories<'a> {
             };
             by_txn.insert(txn, story);
         }
-        for (&txn, finished) in state.ended() {
+        for (&txn, finished) in state.ended().iter() {
             let story: &mut Story<'a> = by_txn.entry(txn).or_default();
             story.end = Some(End::from(finished));
         }

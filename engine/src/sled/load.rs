@@ -78,7 +78,7 @@ fn read_all<S: Fold>(database: &Database, folder: &Path, store: StoreId) -> Resu
             let entry: S::Entry =
                 codec::decode(&bytes).map_err(|error| corrupt(folder, &error.to_string()))?;
             let own_key = S::key(&entry);
-            if S::table(&own_key) != table || codec::encode(&own_key) != entry_key {
+            if S::table(&own_key) != table || codec::encode_sorted(&own_key) != entry_key {
                 return Err(malformed());
             }
             found.entries.push(entry);

@@ -148,7 +148,11 @@ fn create<S: Fold>(folders: &Folders, store: StoreId) -> Result<(), Error> {
     let mut first = Batch::new(0);
     for entry in state.entries() {
         let key = S::key(&entry);
-        first.put(S::table(&key), codec::encode(&key), Some(codec::encode(&entry)));
+        first.put(
+            S::table(&key),
+            codec::encode_sorted(&key),
+            Some(codec::encode(&entry)),
+        );
     }
     database.apply(&first, Tally::empty(store))?;
     database.sync()?;
@@ -261,7 +265,7 @@ impl<S: Fold> Engine<S> for SledEngine {
         let mut step = Batch::new(*last);
         for key in touched {
             let entry = state.entry(key).map(|entry| codec::encode(&entry));
-            step.put(S::table(key), codec::encode(key), entry);
+            step.put(S::table(key), codec::encode_sorted(key), entry);
         }
         self.stats.records += u64::try_from(records.len()).expect("a count fits");
         self.stats.bytes += step.bytes();

@@ -5,10 +5,13 @@
 //! of at most [`CHUNK_LEN_MAX`] bytes is one row, a longer one several.
 //!
 //! ```text
-//! row key    encoded key of the entry · chunk number, u16 BE
+//! row key    encoded key of the entry, which sorts as its numbers do · chunk number, u16 BE
 //! row 0      number of chunks, u16 LE · first bytes of the encoded entry
 //! row n      the bytes that follow
 //! ```
+//!
+//! Transactions and requests are numbered in the order in which they come, so what one sync writes of them lies side by
+//! side, on few pages.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 

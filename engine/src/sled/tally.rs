@@ -15,7 +15,7 @@ use super::rows::row_hash;
 pub(super) const TALLY_KEY: &[u8] = &[0xff];
 
 /// Version of everything this backend writes.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// Sequence number, number of rows and digest of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,6 +19,7 @@ mod state;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 pub(crate) use operator::bounded;
 pub use queue::waits_for_ever;
@@ -33,6 +34,7 @@ use crate::locking::Locking;
 use crate::message::{FromNode, NodeAnswer, NodeQuestion, ToNode};
 use crate::planted;
 use crate::reason::Reason;
+use crate::table::Keyed;
 use cut::Freeze;
 use queue::Queue;
 use read::Read;
@@ -131,7 +133,7 @@ pub struct Participant {
     sessions: BTreeMap<SessionId, Session>,
     /// Ticks since the start, and since when each prepared transaction is.
     tick: u64,
-    prepared_at: BTreeMap<TxnId, Since>,
+    prepared_at: Keyed<TxnId, Since>,
     queue: Queue,
     reads: BTreeMap<u64, Read>,
     next_read: u64,
@@ -315,13 +317,9 @@ impl Participant {
     fn on_tick(&mut self, effects: &mut Effects<Participant>) {
         let since = self.tick;
         self.tick += 1;
-        let doubtful: BTreeSet<TxnId> = self
-            .prepared_at
-            .iter()
-            .filter(|(_, at)| at.tick < since)
-            .map(|(&txn, _)| txn)
-            .collect();
-        for &txn in doubtful.iter() {
+        let doubtful = self.prepared_at.that(|_, at| at.tick < since);
+        let doubtful: Vec<TxnId> = doubtful.map(|(&txn, _)| txn).collect();
+        for txn in doubtful {
             self.inquire(txn, effects);
             if planted!(InDoubtGuesses) {
                 let (reason, bind) = (Reason::PresumedAbort, None);

@@ -49,23 +49,19 @@ pub(super) fn page(state: &NodeState, after: Option<&NodeKey>, len: usize) -> Ve
         )
     };
     let last = if let Some(NodeKey::Prepared(last)) = after {
-        Excluded(*last)
+        Some(*last)
     } else {
-        Unbounded
+        None
     };
-    let prepared = state
-        .prepared()
-        .range((last, Unbounded))
-        .map(|(txn, _)| NodeKey::Prepared(*txn));
+    let prepared = state.prepared().behind(last);
+    let prepared = prepared.map(|(txn, _)| NodeKey::Prepared(*txn));
     let last = if let Some(NodeKey::Finished(last)) = after {
-        Excluded(*last)
+        Some(*last)
     } else {
-        Unbounded
+        None
     };
-    let finished = state
-        .ended()
-        .range((last, Unbounded))
-        .map(|(txn, _)| NodeKey::Finished(*txn));
+    let finished = state.ended().behind(last);
+    let finished = finished.map(|(txn, _)| NodeKey::Finished(*txn));
     let last = if let Some(NodeKey::Request(last)) = after {
         Some(last)
     } else {

@@ -1,7 +1,7 @@
 //! A node's durable state: the fold of its records.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -21,6 +21,7 @@ use crate::money::Balance;
 use crate::numbers::{Log, Numbered, Visit};
 use crate::planted;
 use crate::reason::Reason;
+use crate::table::Keyed;
 use crate::unseen::Unseen;
 
 /// A transaction this node has voted YES on: all that COMMIT needs (R3).
@@ -101,8 +102,10 @@ pub struct CoordinatorSeen {
 pub struct NodeState {
     seq: Seq,
     ledger: Ledger,
-    prepared: BTreeMap<TxnId, Prepared>,
-    finished: BTreeMap<TxnId, Finished>,
+    prepared: Keyed<TxnId, Prepared>,
+    finished: Keyed<TxnId, Finished>,
+    /// Those of the finished ones whose forced outcome waits for the truth.
+    awaiting_truth: BTreeSet<TxnId>,
     requests: Requests,
     coordinators: BTreeMap<CoordinatorId, CoordinatorSeen>,
     adopted: Option<u32>,
@@ -160,7 +163,7 @@ impl NodeState {
     }
 
     /// Transactions that are prepared, oldest id first.
-    pub fn prepared(&self) -> &BTreeMap<TxnId, Prepared> {
+    pub fn prepared(&self) -> &Keyed<TxnId, Prepared> {
         &self.prepared
     }
 
@@ -170,16 +173,13 @@ impl NodeState {
     }
 
     /// Every transaction whose end is still kept, in id order.
-    pub fn ended(&self) -> &BTreeMap<TxnId, Finished> {
+    pub fn ended(&self) -> &Keyed<TxnId, Finished> {
         &self.finished
     }
 
     /// Finished transactions whose forced outcome still waits for the truth.
     pub fn awaiting_truth(&self) -> impl Iterator<Item = TxnId> {
-        self.finished
-            .iter()
-            .filter(|(_, finished)| finished.awaits_truth())
-            .map(|(&txn, _)| txn)
+        self.awaiting_truth.iter().copied()
     }
 
     /// The request table.
@@ -265,29 +265,20 @@ impl NodeState {
 
     fn remember(&mut self, txn: TxnId, end: Finished, touched: &mut Vec<NodeKey>) {
         touched.push(NodeKey::Finished(txn));
+        if end.awaits_truth() {
+            self.awaiting_truth.insert(txn);
+        }
         self.finished.insert(txn, end);
     }
 
     /// Forgets what ended below a mark. A forced outcome stays until the truth about it is known, and a mark never
     /// ends a prepared transaction (R9b).
     fn pass_mark(&mut self, coordinator: CoordinatorId, below: TxnPoint, touched: &mut Vec<NodeKey>) {
-        let first = TxnId {
-            coordinator,
-            at: TxnPoint::default(),
+        let passed = |txn: &TxnId, finished: &Finished| {
+            txn.coordinator == coordinator && txn.at < below && !finished.awaits_truth()
         };
-        let range = first..TxnId {
-            coordinator,
-            at: below,
-        };
-        let done = self
-            .finished
-            .range(range)
-            .filter(|(_, finished)| !finished.awaits_truth());
-        let done: Vec<TxnId> = done.map(|(&txn, _)| txn).collect();
-        for txn in done {
-            self.finished.remove(&txn);
-            touched.push(NodeKey::Finished(txn));
-        }
+        let passed = self.finished.remove_that(passed);
+        touched.extend(passed.into_iter().map(NodeKey::Finished));
     }
 
     fn seen_mut(&mut self, id: CoordinatorId, touched: &mut Vec<NodeKey>) -> &mut CoordinatorSeen {
@@ -478,6 +469,7 @@ impl Fold for NodeState {
                     .expect("only a forced outcome waits for the truth");
                 forced.truth = Some(*truth);
                 finished.seq = seq;
+                self.awaiting_truth.remove(txn);
                 touched.push(NodeKey::Finished(*txn));
             }
             NodeRecord::RequestWindow { requests } => {
@@ -587,7 +579,12 @@ impl Fold for NodeState {
                     state.ledger.restore(id, Account { balance, version })
                 }
                 NodeEntry::Prepared(txn, prepared) => twice(state.prepared.insert(txn, prepared).is_some()),
-                NodeEntry::Finished(txn, finished) => twice(state.finished.insert(txn, finished).is_some()),
+                NodeEntry::Finished(txn, finished) => {
+                    if finished.awaits_truth() {
+                        state.awaiting_truth.insert(txn);
+                    }
+                    twice(state.finished.insert(txn, finished).is_some())
+                }
                 NodeEntry::Request(request, entry) => state.requests.restore(request, entry),
                 NodeEntry::Coordinator(id, seen) => twice(state.coordinators.insert(id, seen).is_some()),
                 NodeEntry::Settings(window, adopted) => {
@@ -679,18 +676,15 @@ impl Numbered for NodeState {
             ledger: _,
             prepared,
             finished,
+            awaiting_truth: _,
             requests,
             coordinators,
             adopted: _,
             snapshot: _,
         } = self;
         visit(own, seq);
-        for prepared in prepared.values_mut() {
-            visit(own, &mut prepared.seq);
-        }
-        for finished in finished.values_mut() {
-            visit(own, &mut finished.seq);
-        }
+        prepared.each_value(|prepared| visit(own, &mut prepared.seq));
+        finished.each_value(|finished| visit(own, &mut finished.seq));
         requests.each_number(own, visit);
         for (&id, seen) in coordinators {
             visit(Log::Coordinator(id), &mut seen.proved);

@@ -42,7 +42,7 @@ fn sum<'a>(
         };
         decided.contains(txn) || nodes.clone().any(done)
     };
-    let prepared = nodes.clone().flat_map(|node| node.prepared());
+    let prepared = nodes.clone().flat_map(|node| node.prepared().iter());
     let promised = prepared.filter(|(txn, _)| committed(txn)).map(|(_, prepared)| {
         let deltas = prepared
             .operations
