@@ -56,7 +56,10 @@ fn outcome(report: &TxnReport, events: &[Event]) -> &'static str {
         || is(|state| matches!(state, TxnState::Aborted(_)))
     {
         "aborted"
-    } else if is(|state| *state == TxnState::Prepared) {
+    } else if is(|state| *state == TxnState::Prepared)
+        || (report.nodes.is_empty() && recorded(&["prepare_ok"]))
+    {
+        // Where nobody tells how it stands, because no coordinator can be asked, what was seen last counts.
         "open"
     } else {
         "unknown"

@@ -36,7 +36,6 @@ use crate::state::AppState;
 
 pub(crate) use hub::Hub;
 use hub::Subscription;
-pub(crate) use wire::Event;
 
 /// Most bytes that are handed to a connection at a time.
 const CHUNK_LEN: usize = 64 * 1024;

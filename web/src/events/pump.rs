@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use client::receipt::Event;
 use client::{Numbers, Sighting};
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::follow::Mark;
 use super::hub::Hub;
 use super::numbers::Readout;
-use super::wire::{Event, Process, frame, micros_now};
+use super::wire::{Process, frame, micros_now};
 use super::{badge, follow};
 use crate::state::AppState;
 
@@ -187,7 +188,10 @@ fn tell_sights(life: &Life) {
     due.sort_by_key(|(_, sighting)| sighting.at_us);
     let first = life.hub().number(due.len());
     let frames = (first..).zip(&due).map(|(n, (process, sighting))| {
-        let event = Event::of(n, process, sighting);
+        let event = Event {
+            n,
+            ..Event::of(process, sighting)
+        };
         (sighting.at_us, frame("sight", &event))
     });
     life.hub().tell_sights(frames.collect());

@@ -4,60 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
-use protocol::message::watch::{Sight, Sighting};
 use serde::Serialize;
-
-/// Something that happened in one process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Event {
-    /// This server's number for it: 1, 2, 3, … in the order in which it tells them.
-    pub(crate) n: u64,
-    /// When, in microseconds since 1970, by that process's clock.
-    pub(crate) at_us: u64,
-    /// `coordinator` or a node's name.
-    pub(crate) process: String,
-    pub(crate) txn: String,
-    /// `received`, `sent`, `held`, `recorded` or `synced`.
-    pub(crate) what: &'static str,
-    /// The other side of a message: `client`, `coordinator` or a node's name.
-    pub(crate) peer: Option<String>,
-    /// The kind of message or record: `prepare`, `COMMIT`.
-    pub(crate) kind: String,
-    /// All of it, in the notation of logs.
-    pub(crate) line: String,
-    /// The record's number; of a sync, that of the newest record that it covers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) took_us: Option<u64>,
-    /// Whether somebody waits for the record's sync.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) forced: Option<bool>,
-}
-
-impl Event {
-    pub(crate) fn of(n: u64, process: &str, sighting: &Sighting) -> Event {
-        let what = &sighting.what;
-        let (seq, took_us, forced) = match what {
-            Sight::Received { .. } | Sight::Sent { .. } | Sight::Held { .. } => (None, None, None),
-            Sight::Recorded { seq, forced, .. } => (Some(*seq), None, Some(*forced)),
-            Sight::Synced { through, took_us } => (Some(*through), Some(*took_us), None),
-        };
-        Event {
-            n,
-            at_us: sighting.at_us,
-            process: process.to_owned(),
-            txn: sighting.txn.to_string(),
-            what: what.word(),
-            peer: what.peer().map(|peer| peer.to_string()),
-            kind: what.kind().to_owned(),
-            line: what.line().to_owned(),
-            seq,
-            took_us,
-            forced,
-        }
-    }
-}
 
 /// How much of it is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -144,7 +91,7 @@ pub(super) fn frame(name: &str, data: &impl Serialize) -> Bytes {
 }
 
 /// Microseconds since 1970.
-pub(crate) fn micros_now() -> u64 {
+pub(super) fn micros_now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
