@@ -14,7 +14,7 @@ use protocol::message::TxnState;
 use super::stage::{Stage, line};
 use super::verdict::{Death, Heard};
 use super::{Told, TransactionLine};
-use crate::control::LogFilter;
+use crate::control::{LogFilter, LogLine};
 use crate::problem::Problem;
 
 /// How long a process may take to come to the point where it dies.
@@ -146,12 +146,12 @@ pub(super) fn play(stage: &Stage<'_>, crash: &Crash) -> Result<Told, Problem> {
     };
     // A process that killed itself died at its last line.
     let died_us = match (&point_line, stayed) {
-        (Some(line), None) if reached => line.at_us,
+        (Some(line), None) if reached => written_us(line),
         (_, _) => died_us,
     };
     let synced_us = match (&point_line, point.as_deref()) {
-        (Some(line), Some("synced.COMMIT")) => Some(line.at_us),
-        (_, _) => commit_line.map(|line| line.at_us),
+        (Some(line), Some("synced.COMMIT")) => Some(written_us(line)),
+        (_, _) => commit_line.map(|line| written_us(&line)),
     };
     let recovery = match target {
         Target::Coordinator => {
@@ -360,7 +360,59 @@ fn submit_once(stage: &Stage<'_>, request: RequestId, order: &Order) -> Client {
     Client { answers, heard: None }
 }
 
+/// When a process wrote a line, as the line itself says: on a busy machine it is read a while later.
+fn written_us(line: &LogLine) -> u64 {
+    const DAY_US: u64 = 24 * 3600 * 1_000_000;
+    let Some(of_day) = time_of_day_us(&line.line) else {
+        return line.at_us;
+    };
+    let today = line.at_us - line.at_us % DAY_US + of_day;
+    // Written just before midnight, and read after it.
+    if today > line.at_us + DAY_US / 2 {
+        today - DAY_US
+    } else {
+        today
+    }
+}
+
+/// `17:04:36.393Z` at the line's beginning.
+fn time_of_day_us(line: &str) -> Option<u64> {
+    let (time, _) = line.split_once("Z ")?;
+    let (clock, ms) = time.split_once('.')?;
+    let mut of_day = 0;
+    for part in clock.split(':') {
+        of_day = of_day * 60 + part.parse::<u64>().ok()?;
+    }
+    Some((of_day * 1000 + ms.parse::<u64>().ok()?) * 1000)
+}
+
 fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_when_it_was_written_also_around_midnight() {
+        const DAY_US: u64 = 24 * 3600 * 1_000_000;
+        let line = |at_us, line: &str| LogLine {
+            n: 1,
+            at_us,
+            process: "N1".to_owned(),
+            line: line.to_owned(),
+        };
+        let read = 20 * DAY_US + 3_661_007_500;
+        assert_eq!(
+            written_us(&line(read, "01:01:01.002Z [INFO] x")),
+            20 * DAY_US + 3_661_002_000
+        );
+        assert_eq!(
+            written_us(&line(20 * DAY_US + 5, "23:59:59.999Z [INFO] x")),
+            20 * DAY_US - 1000
+        );
+        assert_eq!(written_us(&line(read, "no time at all")), read);
+    }
 }
