@@ -39,6 +39,7 @@ impl Arrows {
                     "foldhash",
                     "hashbrown",
                     "serde",
+                    "smallvec",
                     "xxhash-rust",
                 ]),
                 async_runtime: false,
