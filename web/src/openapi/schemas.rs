@@ -289,7 +289,11 @@ pub(super) fn public() -> Map<String, Value> {
                 "outcome": words(&["committed", "aborted", "open", "unknown"]),
                 "reason": maybe("string"),
                 "holder": maybe("string"),
-                "legs": list(of("Leg")),
+                "legs": {
+                "type": "array",
+                "items": object(json!({ "node": text(), "account": text(), "delta": { "type": "integer" } })),
+                "description": "What it does, as far as is known. A deposit takes from `@world`.",
+            },
                 "events": list(event()),
                 "complete": { "type": "boolean", "description": "Whether all of its life is in `events`." },
                 "note": { "type": ["string", "null"], "description": "What is missing, and why." },
