@@ -6,7 +6,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::{BalanceAnswer, Outcome, Reason, Submission, Target};
+use client::{BalanceAnswer, Order, Outcome, Reason, Submission, Target};
+use cluster::story::{CONFLICTING, Transfer};
 
 use super::stage::{Stage, order, outcome, player, shown};
 use super::wrong::Wrong;
@@ -29,7 +30,7 @@ pub(super) fn tell(stage: &mut Stage) -> Result<(), Wrong> {
     stage.say("Transfer 1 begins; N1 takes its time to vote.");
     let mut client = stage.client();
     let (first, second) = thread::scope(|scope| {
-        let first = scope.spawn(move || client.submit(None, order("N1/A", "N2/B", 100)));
+        let first = scope.spawn(move || client.submit(None, order_of(CONFLICTING[0])));
         let second = while_held(stage);
         (first.join().expect("a demo's thread does not panic"), second)
     });
@@ -52,6 +53,10 @@ pub(super) fn tell(stage: &mut Stage) -> Result<(), Wrong> {
     }
     stage.settle()?;
     stage.check(before, [-100, 100, 0])
+}
+
+fn order_of((from, to, amount): Transfer) -> Order {
+    order(from, to, amount)
 }
 
 /// Runs transfer 2 once N2 holds B for transfer 1.
@@ -79,5 +84,5 @@ fn while_held(stage: &Stage) -> Result<Submission, Wrong> {
         stage.pause()?;
     }
     stage.say("Transfer 2 begins.");
-    Ok(stage.client().submit(None, order("N2/B", "N3/C", 150))?)
+    Ok(stage.client().submit(None, order_of(CONFLICTING[1]))?)
 }
