@@ -1,6 +1,7 @@
 // A small line chart as SVG: a few lines over time, named where they end, with a crosshair that reads out the values.
 
 import { h, replace, s } from "./dom.js";
+import { span } from "./format.js";
 
 const WIDTH_MIN = 240;
 const HEIGHT = 170;
@@ -54,7 +55,7 @@ export class Chart {
       s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(top * part), y2: y(top * part) }),
       s("text", { class: "tick", x: LEFT - 5, y: y(top * part) + 3.5, "text-anchor": "end" }, this.#format(top * part)),
     ]),
-    s("text", { class: "tick", x: LEFT, y: HEIGHT - 5 }, `${Math.round((to_us - from_us) / 60e6)} min ago`),
+    s("text", { class: "tick", x: LEFT, y: HEIGHT - 5 }, `${span(to_us - from_us)} ago`),
     s("text", { class: "tick", x: width - RIGHT, y: HEIGHT - 5, "text-anchor": "end" }, "now"),
     ...this.#names.map((name, at) => s("path", { class: `series s${at % 6}`, "stroke-dasharray": DASHES[at % 6], d: line(points, name, x, y) })));
     this.main = main;

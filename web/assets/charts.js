@@ -5,6 +5,8 @@ import { atMostEvery } from "./emitter.js";
 import { Chart } from "./chart.js";
 import { rate, span } from "./format.js";
 
+const WIDE_US = 20e6;
+
 export const charts = {
   title: "Charts",
 
@@ -25,11 +27,14 @@ export const charts = {
 
     const draw = atMostEvery(500, () => {
       const to_us = app.memory.numbers.last()?.at_us ?? Date.now() * 1000;
-      const from_us = to_us - Number(window_.value) * 60e6;
-      const shown = app.memory.numbers.all().filter(({ at_us }) => at_us >= from_us);
+      const oldest_us = to_us - Number(window_.value) * 60e6;
+      const shown = app.memory.numbers.all().filter(({ at_us }) => at_us >= oldest_us);
+      // Who has just come sees little wide, not in a corner.
+      const from_us = Math.min(shown[0]?.at_us ?? oldest_us, to_us - WIDE_US);
+      const reasons = [...new Set(shown.flatMap((one) => Object.keys(one.aborted_per_s ?? {})))].sort();
       const show = (chart, main, values) => chart.draw(shown.map((one) => ({ at_us: one.at_us, values: values(one) })), { from_us, to_us, main });
       show(all.rate, "committed/s", (one) => ({ "committed/s": one.committed_per_s }));
-      show(all.aborts, null, (one) => one.aborted_per_s ?? {});
+      show(all.aborts, null, (one) => Object.fromEntries(reasons.map((reason) => [reason, one.aborted_per_s?.[reason] ?? 0])));
       show(all.latency, "p50", (one) => pick(one.latency_us));
       show(all.sync, "coordinator", (one) => syncs(one.sync_us));
       show(all.doubt, "in doubt", (one) => ({ open: one.open ?? 0, "in doubt": one.in_doubt ?? 0 }));

@@ -179,7 +179,8 @@ function head(arrow, tip, way, fall, reach) {
 }
 
 function look(arrow, faint) {
-  return `arrow ${arrow.kind}${isNo(arrow) ? " no" : ""} ${arrow.state}${faint}`;
+  const inferred = arrow.step.event.inferred || arrow.end?.event.inferred ? " inferred" : "";
+  return `arrow ${arrow.kind}${isNo(arrow) ? " no" : ""} ${arrow.state}${inferred}${faint}`;
 }
 
 function isNo({ kind, line = "" }) {
@@ -235,7 +236,7 @@ function pill(events, x, y, later, place) {
   const decision = events.find(({ kind }) => kind === "COMMIT" || kind === "ABORT");
   const forced = events.some((event) => event.forced);
   const room = place.gap >= 74;
-  return s("g", { class: `record${forced ? " forced" : ""}${decision ? ` decision ${decision.kind}` : ""}${later}` },
+  return s("g", { class: `record${forced ? " forced" : ""}${events.every((event) => event.inferred) ? " inferred" : ""}${decision ? ` decision ${decision.kind}` : ""}${later}` },
     decision
       ? s("path", { class: "record-mark", d: `M${x} ${y - 9}L${x + 9} ${y} ${x} ${y + 9} ${x - 9} ${y}z` })
       : s("rect", { class: "record-mark", x: x - 4.5, y: y - 4.5, width: 9, height: 9, rx: 1.5 }),

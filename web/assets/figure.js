@@ -18,7 +18,7 @@ export function figure(app, id, ends) {
   const redraw = eachFrame(() => {
     const transaction = app.memory.transactions.get(id);
     if (!transaction || !element.isConnected) return;
-    draw(svg, { events: transaction.events, nodes: app.nodes(), states: app.states(), width: Math.max(300, paper.clientWidth - 2), room: ROOM, cursor: null, chosen: () => { location.hash = `#/tx/${id}`; } });
+    draw(svg, { events: transaction.story(), nodes: app.nodes(), states: app.states(), width: Math.max(300, paper.clientWidth - 2), room: ROOM, cursor: null, chosen: () => { location.hash = `#/tx/${id}`; } });
   });
   ends.push(app.memory.on("transaction", (transaction) => transaction.id === id && redraw()));
   redraw();

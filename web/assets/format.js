@@ -7,8 +7,10 @@ export function span(us) {
   if (us < 1000) return `${Math.round(us)} µs`;
   if (us < 10_000) return `${(us / 1000).toFixed(1)} ms`;
   if (us < 1_000_000) return `${Math.round(us / 1000)} ms`;
-  if (us < 60_000_000) return `${(us / 1e6).toFixed(1)} s`;
-  return `${Math.floor(us / 60e6)} min ${Math.round(us / 1e6) % 60} s`;
+  if (us < 10_000_000) return `${(us / 1e6).toFixed(1)} s`;
+  if (us < 60_000_000) return `${Math.round(us / 1e6)} s`;
+  const seconds = Math.round(us / 1e6);
+  return `${Math.floor(seconds / 60)} min${seconds % 60 ? ` ${seconds % 60} s` : ""}`;
 }
 
 /** A moment as a wall clock shows it, to the millisecond. */
@@ -37,7 +39,7 @@ export function shortIds(line) {
 
 /** Legs in one line: `N1/A −10 → N2/B +10`. */
 export function legs(list) {
-  const one = ({ node, account, delta: by }) => `${node}/${account} ${delta(by)}`;
+  const one = ({ node, account, delta: by }) => (account === "@world" ? "outside" : `${node}/${account} ${delta(by)}`);
   const taken = list.filter((leg) => leg.delta < 0).map(one);
   const given = list.filter((leg) => leg.delta >= 0).map(one);
   return [taken.join(", "), given.join(", ")].filter(Boolean).join(" → ");

@@ -8,6 +8,8 @@
 const LOST_ROWS = 1;
 /** A pause of this many microseconds is drawn as one. */
 const PAUSE_US = 150_000;
+/** What happened this much earlier, in microseconds, stands higher whether it had to or not. */
+const EARLIER_US = 25_000;
 
 const FATES = new Set(["died", "started", "restarted", "froze", "thawed"]);
 
@@ -27,6 +29,7 @@ export function layout(events, nodes) {
   let floor = 0; // Nothing that is still to come stands higher.
   let deepest = -1;
   let before_us = null;
+  let earlier = 0; // So many steps are long past.
   const breath = new Map();
   for (const step of steps) {
     const { event } = step;
@@ -37,6 +40,7 @@ export function layout(events, nodes) {
       floor = deepest + 2;
     }
     before_us = Math.max(before_us ?? 0, event.at_us);
+    for (; steps[earlier].event.at_us + EARLIER_US < event.at_us; earlier++) floor = Math.max(floor, steps[earlier].row + 1);
     let row = Math.max(floor, next.get(lane) ?? 0);
     // What the client says has no event at the client: it stands one row above where it is heard.
     if (event.what === "received" && event.peer === "client") row = Math.max(row, (next.get("client") ?? 0) + 1);

@@ -110,7 +110,7 @@ export class Memory extends Emitter {
       for (const transaction of this.transactions.values()) {
         const { finished, ended } = transaction.summary();
         if ((finished && now_us - ended > LATELY_US) || !transaction.involves(process.name)) continue;
-        const at_us = what === "died" ? diedAt(transaction.events, process.name, now_us) : now_us;
+        const at_us = what === "died" ? diedAt(transaction.events, now_us) : now_us;
         transaction.add({ at_us, process: process.name, txn: transaction.id, what, kind: what, line: process.why ?? what });
         this.emit("transaction", transaction);
       }
@@ -119,9 +119,9 @@ export class Memory extends Emitter {
   }
 }
 
-// We hear of a death a little late. Who was at work just now died at it, not when we heard.
-function diedAt(events, name, now_us) {
-  const last = events.findLast((event) => event.process === name)?.at_us ?? now_us;
+// We hear of a death a little late: if the transaction was at work just now, it was at the last that was seen of it.
+function diedAt(events, now_us) {
+  const last = events.at(-1)?.at_us ?? now_us;
   return now_us - last < SOON_US ? last + 1 : now_us;
 }
 

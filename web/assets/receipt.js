@@ -62,7 +62,7 @@ function decision(sum) {
   }
   const when = sum.decided ? ` after ${span(sum.decided - sum.began)}` : "";
   const still = sum.doubt.size > 0 ? ` ${[...sum.doubt.keys()].join(", ")} does not know it yet.` : "";
-  return h("p", { class: "small" }, `${sum.outcome === "committed" ? "COMMIT" : "ABORT"}${when}. ${sum.finished ? "Everybody knows it." : "Not everybody has said that they know it."}${still}`);
+  return h("p", { class: "small" }, `${sum.outcome === "committed" ? "COMMIT" : "ABORT"}${when}. ${sum.outcome === "aborted" ? "Nobody has to acknowledge it: no record means abort." : sum.finished ? "Everybody knows it." : "Not everybody has said that they know it."}${still}`);
 }
 
 function locks(sum) {

@@ -85,7 +85,7 @@ export class Stage {
     replace(this.#head, ending(sum), h("h2", {}, legs(sum.legs) || "…"), h("span", { class: "mono small soft", title: transaction.id }, short(transaction.id)), this.#exports);
     this.#svg.setAttribute("aria-label", `Transaction ${short(transaction.id)}, ${sum.outcome}: ${transaction.events.length} steps. The steps are told in words below.`);
     const plan = draw(this.#svg, {
-      events: transaction.events,
+      events: transaction.story(),
       nodes: this.#app.nodes(),
       states: this.#app.states(),
       width: Math.max(320, this.#paper.clientWidth - 2),
@@ -159,7 +159,7 @@ export class Stage {
     const { legs: moved } = this.#transaction.summary();
     await this.#app.attempt(async () => {
       const answer = await post(control("scenarios"), {
-        name: "die_here", process, what, kind: kindOf(event, this.#transaction.events), peer: peer ?? undefined, legs: moved.length > 1 ? moved : undefined,
+        name: "die_here", process, what, kind: kindOf(event, this.#transaction.story()), peer: peer ?? undefined, legs: moved.length > 1 ? moved : undefined,
       });
       replace(this.#verdict, verdictCard(answer, () => { this.#verdict.hidden = true; }));
       this.#verdict.hidden = false;
@@ -170,7 +170,7 @@ export class Stage {
   #save(kind) {
     const file = `transaction-${short(this.#transaction.id)}.${kind}`;
     if (kind === "svg") save(file, "image/svg+xml", svgFile(this.#svg));
-    else save(file, "text/plain", mermaid(this.#transaction.events, this.#app.nodes()));
+    else save(file, "text/plain", mermaid(this.#transaction.story(), this.#app.nodes()));
   }
 }
 

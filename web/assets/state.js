@@ -69,9 +69,10 @@ async function readState(owner) {
   const trees = Map.groupBy(entries, (entry) => entry.tree ?? "entries");
   const tables = [...trees].map(([tree, list]) => h("section", {},
     h("h2", { class: "tree" }, `${tree} · ${list.length}`),
-    h("table", { class: "entries" }, h("tbody", {}, ...list.map(({ key, value }) => h("tr", {},
-      h("td", { class: "mono key" }, typeof key === "string" ? key : JSON.stringify(key)),
-      h("td", { class: "mono value" }, pretty(value))))))));
+    h("table", { class: "entries" }, h("tbody", {}, ...list.map(({ key, value }) => {
+      const [name, shown, more] = friendly(key, value);
+      return h("tr", {}, h("td", { class: "mono key" }, name), h("td", { class: "mono value" }, shown), h("td", { class: "soft small more" }, more));
+    })))));
   const more = page.next || page.more ? ", and more than fits here" : "";
   return {
     note: `${entries.length} entries${more}${page.source ? `, read from ${page.source}` : ""}${page.store ? `, ${page.store} store` : ""}.`,
@@ -79,17 +80,33 @@ async function readState(owner) {
   };
 }
 
-function pretty(value) {
-  const known = typeof value === "string" ? safely(value) : value;
-  return typeof known === "object" ? JSON.stringify(known, null, 1).replace(/\n\s*/g, " ") : String(known);
+// An entry as people read it: {"Account":"A"} with {"account":["A",660,11]} is A with 660, changed 11 times.
+function friendly(key, value) {
+  const [kind, name] = unwrap(parsed(key));
+  const [, content] = unwrap(parsed(value));
+  const rest = Array.isArray(content) && content[0] === name ? content.slice(1) : content;
+  if (kind === "Account" && Array.isArray(rest)) return [name, `${rest[0]}`, `changed ${rest[1]} ${rest[1] === 1 ? "time" : "times"}`];
+  return [name === undefined ? kind : loose(name), loose(Array.isArray(rest) && rest.length === 1 ? rest[0] : rest), kind];
 }
 
-function safely(text) {
+function unwrap(value) {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return [String(value), value];
+  const keys = Object.keys(value);
+  return keys.length === 1 ? [keys[0], value[keys[0]]] : ["", value];
+}
+
+function parsed(value) {
+  if (typeof value !== "string") return value;
   try {
-    return JSON.parse(text);
+    return JSON.parse(value);
   } catch {
-    return text;
+    return value;
   }
+}
+
+/** JSON without its quotation marks. */
+function loose(value) {
+  return typeof value === "string" ? value : JSON.stringify(value).replace(/"/g, "").replace(/([:,])/g, "$1 ");
 }
 
 async function readLog(owner, txn) {

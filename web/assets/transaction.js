@@ -3,6 +3,8 @@
 // Events come from several processes and not in order; they are kept by time. The fold runs again when something was
 // added and somebody asks, which costs little: a transaction has some fifty events, and never more than `EVENTS_MAX`.
 
+import { infer } from "./infer.js";
+
 const EVENTS_MAX = 400;
 
 export class Transaction {
@@ -11,6 +13,7 @@ export class Transaction {
   /** How many did not fit. */
   lost = 0;
   #summary = null;
+  #story = null;
   #seen = new Set();
 
   constructor(id) {
@@ -30,6 +33,7 @@ export class Transaction {
     while (at > 0 && later(this.events[at - 1], event)) at -= 1;
     this.events.splice(at, 0, event);
     this.#summary = null;
+    this.#story = null;
     return true;
   }
 
@@ -37,9 +41,15 @@ export class Transaction {
     return this.events.some((event) => event.process === process || event.peer === process);
   }
 
+  /** The events, with what must have happened although nobody saw it. */
+  story() {
+    this.#story ??= infer(this.events);
+    return this.#story;
+  }
+
   /** See `fold`. */
   summary() {
-    this.#summary ??= fold(this.id, this.events);
+    this.#summary ??= fold(this.id, this.story());
     return this.#summary;
   }
 }
@@ -154,7 +164,7 @@ function placedLegs(words) {
 
 /** Legs as a prepare writes them, without the node: `prepare t7 A -10`. */
 function nodeLegs(event, words) {
-  const node = event.what === "sent" ? event.peer : event.process;
+  const node = event.process === "coordinator" ? event.peer : event.process;
   const legs = [];
   for (let at = 2; at + 1 < words.length; at += 2) {
     if (/^[+-]\d+$/.test(words[at + 1])) legs.push({ node, account: words[at], delta: Number(words[at + 1]) });

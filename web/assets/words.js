@@ -55,6 +55,11 @@ const FATES = {
 
 /** What this event means. */
 export function meaning(event) {
+  const inferred = event.inferred && !FATES[event.what] ? " (Nobody is left who saw it; it follows from what came after.)" : "";
+  return plainly(event) + inferred;
+}
+
+function plainly(event) {
   if (event.what === "synced") {
     const took = event.took_us === undefined ? "" : ` in ${span(event.took_us)}`;
     return `${name(event.process)} has it on disk${took} (fsync). Only now may anybody be told what the record says.`;

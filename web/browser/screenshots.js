@@ -18,10 +18,12 @@ async function shoot(name, hash, options, prepare = async () => {}) {
   const page = await open(browser, `${cluster.url}/${hash}`, options);
   await expect(page.locator("#link"), "data-state", "open");
   await expect(page.locator("#badge"), "class", /green/);
-  await prepare(page);
+  // What prepared it may also know how to clear away.
+  const after = await prepare(page);
   await page.mouse.move(0, 0);
   await page.evaluate(() => document.activeElement?.blur());
   await page.screenshot({ path: join(to, `${name}.png`) });
+  if (after) await after();
   await page.context().close();
   console.log(`${name}.png`);
 }
@@ -29,13 +31,16 @@ async function shoot(name, hash, options, prepare = async () => {}) {
 const transfer = (amount = 10) => cluster.post("/v1/transactions", { from: "N1/A", to: "N2/B", amount });
 const scenario = (body) => cluster.post("/v1/control/scenarios", { from: "N1/A", to: "N2/B", amount: 30, delay_ms: 0, ...body });
 const crashed = (answer) => answer.transactions?.find((one) => one.txn)?.txn;
-const complete = (page) => expect(page.locator(".receipt"), "text", /Everybody knows it/);
+const complete = async (page) => {
+  await expect(page.locator(".receipt"), "text", /Everybody knows it/);
+  await expect(page.locator(".tx-items li:nth-child(3)"), "text", /committed|aborted/);
+};
 
 try {
   await transfer();
   await cluster.post("/v1/transactions", { legs: [{ node: "N1", account: "A", delta: -30 }, { node: "N2", account: "B", delta: 10 }, { node: "N3", account: "C", delta: 20 }] });
   await transfer(100_000);
-  const conflict = await scenario({ name: "conflict" });
+  const conflict = await cluster.post("/v1/control/scenarios", { name: "conflict" });
   const { txn } = await transfer();
 
   await shoot("live-light", `#/tx/${txn}`, {}, complete);
@@ -60,9 +65,7 @@ try {
       await next.click();
     }
     await expect(page.locator(".holding"), "text", /holds/);
-    await page.waitForTimeout(300);
-    await page.screenshot({ path: join(to, "step.png") });
-    await page.getByLabel("Step mode").uncheck();
+    return () => page.getByLabel("Step mode").uncheck();
   });
 
   await shoot("tour", "", { newcomer: true }, async (page) => {
@@ -86,8 +89,12 @@ try {
     await page.waitForTimeout(500);
   });
 
-  const death = await scenario({ name: "crash_node", node: "N2", at: "sent.vote" });
-  await shoot("crash", `#/tx/${crashed(death)}`, { theme: "dark" }, complete);
+  await shoot("crash", "#/live", { theme: "dark" }, async (page) => {
+    const death = await scenario({ name: "crash_node", node: "N2", at: "sent.vote" });
+    await page.goto(`${cluster.url}/#/tx/${crashed(death)}`);
+    await expect(page.locator(".receipt"), "text", /Decision/);
+    await expect(page.locator(".receipt"), "text", /Everybody knows it|no record means abort/);
+  });
 
   await shoot("processes", "#/processes", {}, async (page) => {
     await page.locator('tr[data-process="N2"] [data-action="freeze"]').click();

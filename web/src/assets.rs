@@ -62,6 +62,7 @@ const ASSETS: &[Asset] = &[
     asset!("/figure.js", "figure.js", SCRIPT),
     asset!("/format.js", "format.js", SCRIPT),
     asset!("/glyphs.js", "glyphs.js", SCRIPT),
+    asset!("/infer.js", "infer.js", SCRIPT),
     asset!("/layout.js", "layout.js", SCRIPT),
     asset!("/list.js", "list.js", SCRIPT),
     asset!("/live.js", "live.js", SCRIPT),
