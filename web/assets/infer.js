@@ -4,6 +4,8 @@
 // - A vote that arrived was sent, and a yes was on disk before (R2): so was the PREPARE heard.
 // - Whoever was told COMMIT was told it by somebody who had it on disk (R4), after every yes had arrived.
 
+const START_US = 10_000;
+
 /** The events with those that follow from them, oldest first. What is inferred says so: `inferred: true`. */
 export function infer(events) {
   const story = new Story(events);
@@ -59,7 +61,6 @@ class Story {
     }
     const commit = this.#seen.find(({ kind, what }) => kind === "commit" && (what === "sent" || what === "received"));
     if (!commit || this.#has("coordinator", "recorded", "COMMIT")) return;
-    const back = this.#seen.find(({ process, what, at_us }) => process === "coordinator" && FATES.has(what) && at_us <= commit.at_us);
     let last = 0;
     for (const node of nodes) {
       const vote = this.#find(node, "sent", "vote", "coordinator");
@@ -67,17 +68,20 @@ class Story {
       if (!this.#has("coordinator", "received", "vote", node)) this.#add("coordinator", vote.at_us + 1, "received", "vote", vote.line, { peer: node });
       last = Math.max(last, vote.at_us + 1);
     }
-    const decided = Math.max(last + 1, Math.min(back?.at_us ?? Infinity, commit.at_us) - 1);
-    this.#add("coordinator", last > 0 ? last + 1 : decided, "recorded", "COMMIT", `COMMIT ${commit.txn}`, { forced: true });
+    this.#add("coordinator", last > 0 ? last + 1 : commit.at_us - 1, "recorded", "COMMIT", `COMMIT ${commit.txn}`, { forced: true });
   }
 
-  // Whose first word comes after its deeds must have forgotten them: it died.
+  // Who forgot its deeds died after the last of them, and was back before it spoke again. That is more exact than
+  // the news of its death, which comes late.
   returns(processes) {
     for (const process of processes) {
-      const deeds = this.#added.filter((event) => event.process === process);
-      const first = this.#seen.find((event) => event.process === process && event.at_us > (deeds.at(-1)?.at_us ?? Infinity));
-      const known = this.#seen.some((event) => event.process === process && FATES.has(event.what));
-      if (deeds.length > 0 && first && !known) this.#add(process, first.at_us - 1, "restarted", "restarted", "restarted");
+      const last = Math.max(...this.#added.filter((event) => event.process === process).map(({ at_us }) => at_us));
+      const next = this.#seen.find((event) => event.process === process && event.at_us > last && !FATES.has(event.what));
+      // Less time than a process needs to start means that something was dropped on the way to us, not that it died.
+      if (last === -Infinity || !next || next.at_us - last < START_US) continue;
+      this.#seen = this.#seen.filter((event) => event.process !== process || !FATES.has(event.what));
+      this.#add(process, last + 1, "died", "died", "died");
+      this.#add(process, next.at_us - 1, "started", "started", "started");
     }
   }
 }

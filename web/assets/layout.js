@@ -104,7 +104,7 @@ function pair(events) {
       const cause = waiting.get(key)?.shift();
       if (cause) link(cause, event);
       else push(received, key, event);
-    } else if (event.what === "died" || event.what === "restarted") {
+    } else if (["died", "started", "restarted"].includes(event.what)) {
       for (const [key, list] of waiting) {
         if (!key.startsWith(`${event.process}>`) && !key.includes(`>${event.process} `)) continue;
         list.splice(0).forEach((one) => lost.add(one));

@@ -102,6 +102,7 @@ export function because(reason) {
     [/^disk_full_on_(.+)$/, (it) => `${it}'s disk is full`],
     [/^coordinator_restarted$/, () => "the coordinator stopped before it decided"],
     [/^presumed_abort$/, () => "no record of a decision means abort"],
+    [/^duplicate_attempt$/, () => "another attempt of the same request is the one that counts"],
     [/^audit_in_progress$/, () => "an audit held new transactions back"],
     [/^operator_decision$/, () => "an operator decided so"],
   ];

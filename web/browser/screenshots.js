@@ -23,7 +23,7 @@ async function shoot(name, hash, options, prepare = async () => {}) {
   await page.mouse.move(0, 0);
   await page.evaluate(() => document.activeElement?.blur());
   await page.screenshot({ path: join(to, `${name}.png`) });
-  if (after) await after();
+  if (typeof after === "function") await after();
   await page.context().close();
   console.log(`${name}.png`);
 }
@@ -72,7 +72,7 @@ try {
     await page.locator("#tour-start").click();
     await page.locator("#tour [data-act]").click();
     await expect(page.locator(".tour-outcome"), "text", /Committed/);
-    await complete(page);
+    await expect(page.locator(".receipt"), "text", /Everybody knows it/);
   });
 
   await shoot("operate", "#/operate", { theme: "dark" }, async (page) => {

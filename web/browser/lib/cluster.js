@@ -18,7 +18,7 @@ export class Cluster {
     const [coordinator, base] = usual && (await areFree([5000, 6001, 6002, 6003])) ? [5000, 6001] : [await freePorts(1), await freePorts(3)];
     // Called by its name alone, as somebody would who has installed it: it shows how it was called.
     const env = { ...process.env, PATH: `${dirname(process.env.TWOPENCE)}${delimiter}${process.env.PATH}` };
-    const child = spawn(basename(process.env.TWOPENCE), ["up", "--data-dir", dir, "--http-port", String(http), "--coord-port", String(coordinator), "--base-port", String(base), ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(basename(process.env.TWOPENCE), ["up", "--data-dir", "data", "--http-port", String(usual && (await areFree([8080])) ? 8080 : http), "--coord-port", String(coordinator), "--base-port", String(base), ...args], { cwd: home, env, stdio: ["ignore", "pipe", "pipe"] });
     const cluster = new Cluster({ home, dir, child, coordinator, base });
     let said = "";
     const url = new Promise((found, failed) => {
