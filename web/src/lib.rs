@@ -20,6 +20,7 @@
 //! |---|---|
 //! | `server.rs` | how does it start, run beside others, and stop |
 //! | `state.rs` | what do all requests share |
+//! | `connections.rs` | how many connections at a time |
 //! | `clients.rs` | how do many requests share few connections to the cluster |
 //! | `router.rs`, `paths.rs` | which path leads where |
 //! | `security.rs` | may a request be answered at all |
@@ -36,6 +37,7 @@ mod api;
 mod assets;
 mod census;
 mod clients;
+mod connections;
 pub mod control;
 mod events;
 mod extract;

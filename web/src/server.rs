@@ -9,11 +9,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time;
 
+use crate::connections::Places;
 use crate::router;
 use crate::state::{AppState, Site};
 
@@ -127,11 +127,7 @@ fn run(runtime: Runtime, listener: TcpListener, state: AppState) {
                 return;
             }
         };
-        // Answers and events are small and must not wait for more.
-        let listener = listener.tap_io(|stream| {
-            let _ = stream.set_nodelay(true);
-        });
-        let serving = axum::serve(listener, router::router(state.clone()))
+        let serving = axum::serve(Places::new(listener), router::router(state.clone()))
             .with_graceful_shutdown(state.stopped())
             .into_future();
         let serving = tokio::spawn(serving);

@@ -13,6 +13,9 @@ use super::wire::{Badge, frame, micros_now};
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 const IDLE_PAUSE: Duration = Duration::from_secs(5);
 
+/// Where several coordinators share the nodes, an audit holds new transactions back for a moment: not too often, then.
+const SHARED_PAUSE: Duration = Duration::from_secs(30);
+
 /// How often to look whether money has moved.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -32,7 +35,12 @@ pub(super) fn run(life: &Life) {
         while life.goes_on() {
             thread::sleep(LOOK);
             let unsettled = life.committed() != seen || badge.state == "grey";
-            let pause = if unsettled { BUSY_PAUSE } else { IDLE_PAUSE };
+            let shared = life.state().client_config().coordinators.len() > 1;
+            let pause = match (shared, unsettled) {
+                (true, _) => SHARED_PAUSE,
+                (false, true) => BUSY_PAUSE,
+                (false, false) => IDLE_PAUSE,
+            };
             if began.elapsed() >= pause {
                 break;
             }
