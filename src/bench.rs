@@ -1,5 +1,7 @@
 //! `twopence bench`: measures one cluster after the other, prints what was found and writes it down.
 
+mod watched;
+
 use std::path::Path;
 
 use benches::load::Tick;
@@ -18,17 +20,22 @@ use crate::logging;
 use crate::output::{explain, print_line};
 use crate::up::interrupt::Interrupt;
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// All that was measured, as programs read it.
 #[derive(Serialize)]
-struct Written<'a> {
+struct Written<'a, T> {
     version: &'static str,
     #[serde(flatten)]
-    results: &'a Results,
+    results: &'a T,
 }
 
 /// Runs `twopence bench`.
 pub(crate) fn run(args: &BenchArgs) -> Exit {
     logging::start(args.log_level);
+    if let Some(pairs) = args.watched_pairs {
+        return watched::run(args, pairs);
+    }
     let mut results = Results::default();
     let measured = measure(args, &mut results);
     // What was found before something failed is written all the same.
@@ -192,19 +199,24 @@ fn verdict<'a>(audits: impl Iterator<Item = &'a Audit>) -> Exit {
 }
 
 fn write(args: &BenchArgs, results: &Results) -> Result<(), String> {
-    let version = env!("CARGO_PKG_VERSION");
-    let put = |path: &Path, text: String| {
-        std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
-    };
     if let Some(path) = &args.json {
-        let written = Written { version, results };
-        let text = serde_json::to_string_pretty(&written).map_err(|error| error.to_string())?;
-        put(path, text + "\n")?;
+        write_json(path, results)?;
     }
     if let Some(path) = &args.report {
-        put(path, report::html(results, version))?;
+        put(path, report::html(results, VERSION))?;
     }
     Ok(())
+}
+
+fn write_json<T: Serialize>(path: &Path, results: &T) -> Result<(), String> {
+    let version = VERSION;
+    let written = Written { version, results };
+    let text = serde_json::to_string_pretty(&written).map_err(|error| error.to_string())?;
+    put(path, text + "\n")
+}
+
+fn put(path: &Path, text: String) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 #[cfg(test)]

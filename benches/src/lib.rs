@@ -2,7 +2,7 @@
 //!
 //! [`measure`] is one measurement: a [`site`] (a cluster and its accounts), a [`load`] on it with the transactions of
 //! a [`workload`] at some [`pace`], a [`calibrate`]d disk, what it [`cost`], and an audit at the end. A [`suite`] is many
-//! of them. [`summary`], [`table`] and [`report`] show what was found.
+//! of them; [`watched`] compares runs with and without somebody who looks on. [`summary`], [`table`] and [`report`] show what was found.
 
 mod alarm;
 pub mod calibrate;
@@ -25,5 +25,6 @@ pub mod summary;
 pub mod table;
 pub mod tally;
 pub mod usage;
+pub mod watched;
 pub mod wire;
 pub mod workload;

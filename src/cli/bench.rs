@@ -25,6 +25,7 @@ Examples:
   twopence bench --store json,sled --rate 5000        both stores at a fixed rate
   twopence bench --dist hot:1 --locking escrow        one account takes part in every transfer
   twopence bench --clients 8 --batch 8192             batches: how much can it move?
+  twopence bench --watched-pairs 10                   what does it cost to be watched?
   twopence bench --suite plots --store json,sled --locking no-wait,wait,escrow --report bench.html
 
 It starts a coordinator and nodes as processes of their own on free ports, with their stores in a temporary directory \
@@ -88,11 +89,11 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub(crate) coordinators: u16,
 
-    /// How long to measure, such as 10s or 5m; 10s if left out, in a suite 2s for each figure
+    /// How long to measure, such as 10s or 5m; 10s if left out, in a suite or a pair 2s for each figure
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     time: Option<Duration>,
 
-    /// How long to run before anything counts; 2s if left out, in a suite 1s
+    /// How long to run before anything counts; 2s if left out, in a suite or a pair 1s
     #[arg(long, value_name = "TIME", value_parser = time)]
     warmup: Option<Duration>,
 
@@ -124,6 +125,15 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_enum, value_name = "SUITE", conflicts_with_all = ["coord", "rate"])]
     pub(crate) suite: Option<BenchSuite>,
 
+    /// Instead run so many pairs in turns, with and without somebody who follows every process, and compare them
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=1000),
+        conflicts_with_all = ["coord", "suite", "report"]
+    )]
+    pub(crate) watched_pairs: Option<u16>,
+
     /// What to log on stderr
     #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = log_level())]
     pub(crate) log_level: LevelFilter,
@@ -143,14 +153,19 @@ pub(crate) enum BenchSuite {
 impl BenchArgs {
     /// How long to measure.
     pub(crate) fn time(&self) -> Duration {
-        let seconds = if self.suite.is_some() { 2 } else { 10 };
+        let seconds = if self.is_short() { 2 } else { 10 };
         self.time.unwrap_or(Duration::from_secs(seconds))
     }
 
     /// How long to run before anything counts.
     pub(crate) fn warmup(&self) -> Duration {
-        let seconds = if self.suite.is_some() { 1 } else { 2 };
+        let seconds = if self.is_short() { 1 } else { 2 };
         self.warmup.unwrap_or(Duration::from_secs(seconds))
+    }
+
+    /// Whether there are many runs.
+    fn is_short(&self) -> bool {
+        self.suite.is_some() || self.watched_pairs.is_some()
     }
 }
 
