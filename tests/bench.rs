@@ -157,3 +157,28 @@ fn what_makes_no_sense_is_refused_before_anything_starts() {
         assert_eq!(output.status.code(), Some(2), "{args}: {}", text(&output));
     }
 }
+
+#[test]
+fn what_it_costs_to_be_watched_is_measured_in_pairs() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let json = dir.path().join("results.json");
+    let output = bench(&format!(
+        "--watched-pairs 2 --for 1s --warmup 1s --clients 2 --accounts 99 --json {}",
+        json.display()
+    ));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("Medians: throughput "), "{said}");
+    let results: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    let watched = &results["watched"][0];
+    let pairs = watched["pairs"].as_array().unwrap();
+    assert_eq!(pairs.len(), 2);
+    for pair in pairs {
+        for run in ["plain", "watched"] {
+            let run = &pair[run];
+            assert_eq!(run["audit"]["verdict"], "exact", "{watched}");
+            assert!(number(&run["per_second"]) > 0.0 && number(&run["server_cpu_us_per_txn"]) > 0.0, "{watched}");
+        }
+    }
+    assert!(number(&watched["sights"]) > 0.0 && number(&watched["throughput_ratio"]) > 0.0, "{watched}");
+}
