@@ -177,8 +177,14 @@ fn what_it_costs_to_be_watched_is_measured_in_pairs() {
         for run in ["plain", "watched"] {
             let run = &pair[run];
             assert_eq!(run["audit"]["verdict"], "exact", "{watched}");
-            assert!(number(&run["per_second"]) > 0.0 && number(&run["server_cpu_us_per_txn"]) > 0.0, "{watched}");
+            assert!(
+                number(&run["per_second"]) > 0.0 && number(&run["server_cpu_us_per_txn"]) > 0.0,
+                "{watched}"
+            );
         }
     }
-    assert!(number(&watched["sights"]) > 0.0 && number(&watched["throughput_ratio"]) > 0.0, "{watched}");
+    assert!(
+        number(&watched["sights"]) > 0.0 && number(&watched["throughput_ratio"]) > 0.0,
+        "{watched}"
+    );
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use engine::{Stats, failpoint};
 use protocol::codec::{self, BadBody};
-use protocol::effects::Machine;
 use protocol::id::{CoordinatorId, StoreId, TxnId};
 use protocol::message::watch::Party;
 use protocol::message::{FromNode, NodeAnswer, NodeQuestion, OperatorWord, ToNode, Work};
@@ -185,8 +184,11 @@ impl Service for NodeService {
         Party::Coordinator(self.open.get(to).copied().unwrap_or(StoreId(0)))
     }
 
-    fn in_doubt(&self, machine: &Participant) -> Vec<TxnId> {
-        machine.state().prepared().keys().copied().collect()
+    fn in_doubt(&self, machine: &Participant) -> Vec<(TxnId, Duration)> {
+        let in_doubt = machine.in_doubt();
+        in_doubt
+            .map(|(txn, held_s)| (txn, Duration::from_secs(held_s)))
+            .collect()
     }
 
     fn watch(&mut self, _: &Counters, stats: Stats) {

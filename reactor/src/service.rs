@@ -88,8 +88,8 @@ pub trait Service {
     /// A receiver as those see it who look on.
     fn party(&self, to: &To<Self>) -> Party;
 
-    /// Transactions that this process has promised and waits for the decision of.
-    fn in_doubt(&self, machine: &Self::Machine) -> Vec<TxnId> {
+    /// Transactions that this process has promised and waits for the decision of, and for about how long.
+    fn in_doubt(&self, machine: &Self::Machine) -> Vec<(TxnId, Duration)> {
         let _ = machine;
         Vec::new()
     }

@@ -205,7 +205,8 @@ pub struct Numbers {
     pub open: u64,
     /// Transactions that this node has promised and waits for the decision of. A coordinator has none: it decides.
     pub in_doubt: u64,
-    /// Since when the oldest of them waits, in milliseconds. One that was found at the start waits since the start at least.
+    /// For how long the oldest of them has waited, in milliseconds; for those that were found at the start since the start, and
+    /// as for those that thousands have overtaken, in whole seconds.
     pub oldest_in_doubt_ms: u64,
     /// How long syncs took.
     pub syncs: Histogram,

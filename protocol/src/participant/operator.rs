@@ -111,6 +111,12 @@ impl Participant {
         bounded(self.state.prepared().iter().map(line), names).collect()
     }
 
+    /// Transactions that wait for their decision, and for how many seconds this process has seen each of them wait.
+    pub fn in_doubt(&self) -> impl Iterator<Item = (TxnId, u64)> {
+        let prepared = self.state.prepared().keys();
+        prepared.map(|&txn| (txn, self.held_s(txn)))
+    }
+
     /// For how many seconds this process has seen a transaction prepared.
     pub(super) fn held_s(&self, txn: TxnId) -> u64 {
         let since = self.prepared_at.get(&txn);

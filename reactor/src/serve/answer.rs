@@ -156,7 +156,8 @@ impl<S: Service> Loop<'_, S> {
 
     fn numbers(&self) -> Numbers {
         let in_doubt = self.service.in_doubt(self.machine);
-        let ages = in_doubt.iter().map(|&txn| self.tap.age(txn, self.now));
+        let ages = in_doubt.iter();
+        let ages = ages.map(|&(txn, about)| self.tap.age(txn, self.now).unwrap_or(about));
         Numbers {
             open: count(self.service.load(self.machine)),
             in_doubt: count(in_doubt.len()),

@@ -50,7 +50,7 @@ impl Tap {
             started: now,
             sampling: Sampling::new(now),
             ring: Ring::default(),
-            stopwatch: Stopwatch::new(),
+            stopwatch: Stopwatch::new(now),
             asked: None,
             unsynced: Vec::new(),
             committed: 0,
@@ -186,10 +186,9 @@ impl Tap {
         self.ring.about(txn, RECALLED_MAX)
     }
 
-    /// How long a transaction has been under way, as far as is known.
-    pub(crate) fn age(&self, txn: TxnId, now: Instant) -> Duration {
-        let up = now.saturating_duration_since(self.started);
-        self.stopwatch.elapsed(txn, now).unwrap_or(up)
+    /// How long a transaction has been under way, if that is known.
+    pub(crate) fn age(&self, txn: TxnId, now: Instant) -> Option<Duration> {
+        self.stopwatch.elapsed(txn, now)
     }
 
     /// What was counted; the rest is for the loop to fill in.
