@@ -72,6 +72,11 @@ function header() {
     if (!doubt.hidden) doubt.textContent = `${in_doubt} in doubt, oldest ${span(oldest_in_doubt_ms * 1000)}`;
   });
 
+  // A gateway has no control over processes, and so none of the views that need it.
+  app.on("cluster", (cluster) => {
+    for (const name of ["break", "processes", "state", "logs"]) document.querySelector(`.rail a[href="#/${name}"]`).hidden = !cluster;
+  });
+
   const link = (now) => {
     byId("link").dataset.state = now;
     byId("link-text").textContent = { connecting: "connecting", open: "live", gone: "server gone, trying again" }[now];

@@ -27,12 +27,12 @@ export class Quick {
       button("Ask for too much", () => this.#transfer(null), { glyph: "cross", id: "quick-refused" }),
       button("Conflict", () => this.#conflict(), { glyph: "lock", id: "quick-conflict" }),
       h("span", { class: "grow" }), stepMode);
-    const control_ = () => {
+    const controllable = () => {
       stepMode.hidden = !app.cluster;
       this.element.querySelector("#quick-conflict").hidden = !app.cluster;
     };
-    this.#ends.push(app.memory.on("step", (step) => this.#step(step)), app.on("cluster", control_));
-    control_();
+    this.#ends.push(app.memory.on("step", (step) => this.#step(step)), app.on("cluster", controllable));
+    controllable();
     this.#step(app.memory.step);
   }
 
