@@ -75,6 +75,8 @@ function header() {
   // A gateway has no control over processes, and so none of the views that need it.
   app.on("cluster", (cluster) => {
     for (const name of ["break", "processes", "state", "logs"]) document.querySelector(`.rail a[href="#/${name}"]`).hidden = !cluster;
+    byId("tour-open").hidden = !cluster;
+    if (!cluster) byId("tour").hidden = true;
   });
 
   const link = (now) => {

@@ -135,7 +135,10 @@ function operands({ line = "" }, from) {
   const parts = [];
   for (let at = 0; at < words.length; at++) {
     const placed = words[at].match(/^(\S+):([+-]\d+)$/);
+    if (placed && placed[1].endsWith("/@world")) continue;
     if (placed) parts.push(`${placed[1]} ${delta(Number(placed[2]))}`);
+    // What a deposit takes from outside is the other side of what it gives.
+    else if (words[at] === "@world") at += 1;
     else if (/^[+-]\d+$/.test(words[at + 1] ?? "")) parts.push(`${words[at]} ${delta(Number(words[++at]))}`);
   }
   return parts.join(", ");
