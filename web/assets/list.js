@@ -32,7 +32,8 @@ export class TransactionList {
     this.#note.textContent = parts.join(", ");
     this.#note.hidden = parts.length === 0;
 
-    const newest = [...this.#app.memory.transactions.values()].slice(-SHOWN_MAX).reverse();
+    const began = (transaction) => transaction.events[0]?.at_us ?? Infinity;
+    const newest = [...this.#app.memory.transactions.values()].sort((one, other) => began(other) - began(one)).slice(0, SHOWN_MAX);
     const rows = new Map();
     for (const transaction of newest) {
       const row = this.#rows.get(transaction.id) ?? new Row(transaction);
