@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::{Error, Party, Seen, Sighting, Watch};
+use client::{Error, Party, Seen, Watch};
 
+use super::hub::Heard;
 use super::pump::Life;
 use super::wire::{Step, frame};
 
@@ -20,30 +21,8 @@ const NUMBERS_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait for the next sight before looking whether anybody still listens.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The newest thing that was seen of a process: what it tells again after a reconnect is known already.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mark {
-    at_us: u64,
-    n: u64,
-}
-
-impl Mark {
-    /// Whether it is new. A process that was started anew counts from 1 again, but later.
-    fn passes(&mut self, sighting: &Sighting) -> bool {
-        let new = sighting.at_us > self.at_us || sighting.n > self.n;
-        if new {
-            *self = Mark {
-                at_us: sighting.at_us,
-                n: sighting.n,
-            };
-        }
-        new
-    }
-}
-
 /// Follows the process at `address` until the life ends.
 pub(super) fn run(life: &Life, address: &str) {
-    let mut mark = life.hub().mark(address);
     let mut name = None;
     while life.goes_on() {
         let cluster = life.state().client_config().cluster;
@@ -51,9 +30,8 @@ pub(super) fn run(life: &Life, address: &str) {
         if let Ok(watch) = Watch::connect(address, &cluster, TIMEOUT) {
             let party = watch.party();
             let known = name.get_or_insert_with(|| party.to_string());
-            let _ = look(life, watch, known, &mut mark);
+            let _ = look(life, watch, address, known);
             life.lost_sight_of(known);
-            life.followed(address, mark);
         }
         let began = Instant::now();
         while life.goes_on() && began.elapsed() < RETRY {
@@ -63,7 +41,7 @@ pub(super) fn run(life: &Life, address: &str) {
 }
 
 /// Passes on what one connection tells, until it breaks or the life ends.
-fn look(life: &Life, mut watch: Watch, name: &str, mark: &mut Mark) -> Result<(), Error> {
+fn look(life: &Life, mut watch: Watch, address: &str, name: &str) -> Result<(), Error> {
     let coordinator = match watch.party() {
         Party::Coordinator(_) => true,
         Party::Node(_) | Party::Client => false,
@@ -72,6 +50,8 @@ fn look(life: &Life, mut watch: Watch, name: &str, mark: &mut Mark) -> Result<()
         let nodes = watch.nodes()?;
         life.expect(nodes.into_iter().map(|(_, address)| address));
     }
+    // It begins with all that it still has, of which much may have been told before.
+    let told = life.hub().mark(address);
     watch.follow(true)?;
     let mut due = Instant::now();
     while life.goes_on() {
@@ -81,8 +61,12 @@ fn look(life: &Life, mut watch: Watch, name: &str, mark: &mut Mark) -> Result<()
         }
         match watch.next(PATIENCE)? {
             Some(Seen::Sight(sighting)) => {
-                if mark.passes(&sighting) {
-                    life.saw(name, sighting);
+                if told.is_before(&sighting) {
+                    life.saw(Heard {
+                        address: address.to_owned(),
+                        process: name.to_owned(),
+                        sighting,
+                    });
                 }
             }
             Some(Seen::Dropped(count)) => life.lost(count),

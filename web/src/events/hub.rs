@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::Bytes;
+use client::Sighting;
+use client::receipt::Event;
 use tokio::sync::mpsc;
 
-use super::follow::Mark;
 use super::wire::{Sampling, frame, micros_now};
 use super::{Wishes, pump};
 use crate::problem::{Code, Problem};
@@ -21,6 +22,28 @@ const HISTORY_MAX: usize = 4096;
 const QUEUE_MAX: usize = 2 * HISTORY_MAX;
 
 const SUBSCRIBERS_MAX: usize = 16;
+
+/// What a process saw.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    pub(super) address: String,
+    pub(super) process: String,
+    pub(super) sighting: Sighting,
+}
+
+/// The newest thing that was told of a process. It tells again what it still has whenever it is followed anew.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark {
+    at_us: u64,
+    n: u64,
+}
+
+impl Mark {
+    /// Whether that is still to be told. A process that was started anew counts from 1 again, but later.
+    pub(super) fn is_before(self, sighting: &Sighting) -> bool {
+        sighting.at_us > self.at_us || sighting.n > self.n
+    }
+}
 
 /// All subscribers of a server.
 #[derive(Debug, Default)]
@@ -42,7 +65,7 @@ struct Inner {
     every: u64,
     /// How many sights were numbered.
     numbered: u64,
-    /// Up to where each process was followed, by address.
+    /// Up to where each process has been told of, by address.
     marks: BTreeMap<String, Mark>,
 }
 
@@ -142,38 +165,37 @@ impl Hub {
         self.inner().subscribers.iter().any(|subscriber| subscriber.logs)
     }
 
-    /// Numbers for so many sights: the first of them.
-    pub(super) fn number(&self, count: usize) -> u64 {
-        let mut inner = self.inner();
-        let first = inner.numbered + 1;
-        inner.numbered += u64::try_from(count).expect("as many as fit into memory");
-        first
-    }
-
-    /// Up to where the process at `address` was followed before.
+    /// Up to where the process at `address` has been told of.
     pub(super) fn mark(&self, address: &str) -> Mark {
         self.inner().marks.get(address).copied().unwrap_or_default()
     }
 
-    /// Remembers up to where the process at `address` was followed in this life.
-    pub(super) fn set_mark(&self, life: u64, address: &str, mark: Mark) {
+    /// Tells everybody what happened, unless it was told before, and keeps it. `heard` is sorted by time.
+    pub(super) fn tell_sights(&self, life: u64, heard: &[Heard]) {
         let mut inner = self.inner();
-        if inner.life == life {
-            inner.marks.insert(address.to_owned(), mark);
+        if inner.life != life {
+            return; // The next life finds it again.
         }
-    }
-
-    /// Tells everybody what happened, and keeps it.
-    pub(super) fn tell_sights(&self, sights: Vec<(u64, Bytes)>) {
-        let mut inner = self.inner();
-        for (at_us, sight) in sights {
-            for subscriber in inner.subscribers.iter().filter(|one| one.since_us <= at_us) {
-                subscriber.send(&sight);
+        for Heard {
+            address,
+            process,
+            sighting,
+        } in heard
+        {
+            let mark = inner.marks.entry(address.clone()).or_default();
+            if !mark.is_before(sighting) {
+                continue;
             }
-            if inner.history.len() == HISTORY_MAX {
-                inner.history.pop_front();
-            }
-            inner.history.push_back((at_us, sight));
+            *mark = Mark {
+                at_us: sighting.at_us,
+                n: sighting.n,
+            };
+            inner.numbered += 1;
+            let event = Event {
+                n: inner.numbered,
+                ..Event::of(process, sighting)
+            };
+            inner.tell_sight(event.at_us, frame("sight", &event));
         }
     }
 
@@ -213,6 +235,18 @@ impl Hub {
     }
 }
 
+impl Inner {
+    fn tell_sight(&mut self, at_us: u64, sight: Bytes) {
+        for subscriber in self.subscribers.iter().filter(|one| one.since_us <= at_us) {
+            subscriber.send(&sight);
+        }
+        if self.history.len() == HISTORY_MAX {
+            self.history.pop_front();
+        }
+        self.history.push_back((at_us, sight));
+    }
+}
+
 impl Subscriber {
     fn send(&self, frame: &Bytes) {
         if self.frames.try_send(frame.clone()).is_err() {
@@ -245,7 +279,7 @@ impl Drop for Subscription {
 mod tests {
     use std::task::Waker;
 
-    use client::ClientConfig;
+    use client::{ClientConfig, Sight};
     use tokio::sync::watch;
 
     use super::*;
@@ -259,9 +293,29 @@ mod tests {
         (stop, state)
     }
 
-    fn sights(numbers: std::ops::Range<u64>) -> Vec<(u64, Bytes)> {
-        let sight = |n: u64| (n, Bytes::from(format!("event: sight\ndata: {n}\n\n")));
-        numbers.map(sight).collect()
+    /// What N1 saw at these times.
+    fn sights(times: std::ops::Range<u64>) -> Vec<Heard> {
+        let sight = |at_us| Heard {
+            address: "127.0.0.1:1".to_owned(),
+            process: "N1".to_owned(),
+            sighting: Sighting {
+                n: at_us,
+                at_us,
+                txn: "c-1-7".parse().unwrap(),
+                what: Sight::Synced {
+                    through: 1,
+                    took_us: 1,
+                },
+            },
+        };
+        times.map(sight).collect()
+    }
+
+    impl Hub {
+        fn tell(&self, heard: &[Heard]) {
+            let life = self.inner().life;
+            self.tell_sights(life, heard);
+        }
     }
 
     /// The sights among what has come.
@@ -287,7 +341,7 @@ mod tests {
         let mut quick = hub.subscribe(&state, replay).unwrap();
         let (rounds, each) = (8, 2000);
         for round in 0..rounds {
-            hub.tell_sights(sights(round * each..(round + 1) * each));
+            hub.tell(&sights(round * each + 1..(round + 1) * each + 1));
             assert_eq!(heard(&mut quick).len(), 2000);
         }
         let got = heard(&mut slow).len();
@@ -308,15 +362,36 @@ mod tests {
     fn who_comes_late_hears_what_happened_before_if_he_likes() {
         let (_stop, state) = state();
         let hub = state.hub();
-        hub.tell_sights(sights(1..3));
+        hub.tell(&sights(1..3));
         let wishes = |replay| Wishes { replay, logs: false };
         let mut all = hub.subscribe(&state, wishes(true)).unwrap();
         let mut new = hub.subscribe(&state, wishes(false)).unwrap();
         let now = micros_now() + 1;
-        hub.tell_sights(sights(3..4));
-        hub.tell_sights(sights(now..now + 1));
+        hub.tell(&sights(3..4));
+        hub.tell(&sights(now..now + 1));
         assert_eq!(heard(&mut all).len(), 4);
-        assert_eq!(heard(&mut new), [format!("event: sight\ndata: {now}\n\n")]);
+        let new = heard(&mut new);
+        assert!(
+            new.len() == 1 && new[0].contains(&format!("\"at_us\":{now}")),
+            "{new:?}"
+        );
+    }
+
+    #[test]
+    fn what_a_process_tells_again_is_told_once_and_not_to_a_life_that_is_over() {
+        let (_stop, state) = state();
+        let hub = state.hub();
+        let mut subscription = hub.subscribe(&state, Wishes::default()).unwrap();
+        let now = micros_now() + 1;
+        hub.tell(&sights(now..now + 3));
+        hub.tell(&sights(now + 1..now + 5));
+        assert_eq!(heard(&mut subscription).len(), 5);
+        let life = hub.inner().life;
+        hub.renew(&state);
+        hub.tell_sights(life, &sights(now + 5..now + 6));
+        assert!(heard(&mut subscription).is_empty());
+        hub.tell(&sights(now..now + 6));
+        assert_eq!(heard(&mut subscription).len(), 6, "of another cluster");
     }
 
     #[test]

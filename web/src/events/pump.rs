@@ -9,12 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::receipt::Event;
-use client::{Numbers, Sighting};
+use client::Numbers;
 use tokio::sync::broadcast::error::TryRecvError;
 
-use super::follow::Mark;
-use super::hub::Hub;
+use super::hub::{Heard, Hub};
 use super::numbers::Readout;
 use super::wire::{Process, frame, micros_now};
 use super::{badge, follow};
@@ -44,12 +42,13 @@ const FOLLOWED_MAX: usize = 128;
 pub(super) struct Life {
     state: AppState,
     life: u64,
+    began_us: u64,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    waiting: Mutex<Vec<(String, Sighting)>>,
+    waiting: Mutex<Vec<Heard>>,
     readout: Mutex<Readout>,
     /// Addresses that are to be followed.
     expected: Mutex<BTreeSet<String>>,
@@ -61,6 +60,7 @@ pub(super) fn start(state: AppState, life: u64) {
     let life = Life {
         state,
         life,
+        began_us: micros_now(),
         shared: Arc::default(),
     };
     life.expect(life.state.client_config().coordinators);
@@ -97,11 +97,12 @@ impl Life {
     }
 
     /// A process has seen something.
-    pub(super) fn saw(&self, process: &str, sighting: Sighting) {
+    pub(super) fn saw(&self, heard: Heard) {
         let mut waiting = lock(&self.shared.waiting);
         if waiting.len() < WAITING_MAX {
-            waiting.push((process.to_owned(), sighting));
-        } else {
+            waiting.push(heard);
+        } else if heard.sighting.at_us >= self.began_us {
+            // What happened before is seldom told in full.
             self.lost(1);
         }
     }
@@ -109,11 +110,6 @@ impl Life {
     /// So many sights were lost on the way.
     pub(super) fn lost(&self, count: u64) {
         self.shared.lost.fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// A process was followed up to there.
-    pub(super) fn followed(&self, address: &str, mark: Mark) {
-        self.hub().set_mark(self.life, address, mark);
     }
 
     /// A reading of a process's counters.
@@ -175,26 +171,15 @@ fn follow_all(life: &Life, followed: &mut BTreeSet<String>) {
 /// Sights that have waited long enough, in order.
 fn tell_sights(life: &Life) {
     let now = micros_now();
-    let settled = |(_, sighting): &(String, Sighting)| sighting.at_us + SETTLE_US <= now;
-    let mut due: Vec<(String, Sighting)> = {
+    let settled = |heard: &Heard| heard.sighting.at_us + SETTLE_US <= now;
+    let mut due: Vec<Heard> = {
         let mut waiting = lock(&life.shared.waiting);
         let (due, rest) = waiting.drain(..).partition(settled);
         *waiting = rest;
         due
     };
-    if due.is_empty() {
-        return;
-    }
-    due.sort_by_key(|(_, sighting)| sighting.at_us);
-    let first = life.hub().number(due.len());
-    let frames = (first..).zip(&due).map(|(n, (process, sighting))| {
-        let event = Event {
-            n,
-            ..Event::of(process, sighting)
-        };
-        (sighting.at_us, frame("sight", &event))
-    });
-    life.hub().tell_sights(frames.collect());
+    due.sort_by_key(|heard| heard.sighting.at_us);
+    life.hub().tell_sights(life.life, &due);
 }
 
 fn tell_numbers(life: &Life) {
