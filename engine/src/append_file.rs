@@ -77,8 +77,9 @@ impl<B: Bytes> AppendFile<B> {
         match self.bytes.write_at(&filler, from) {
             Ok(()) => self.filled = to,
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                // Without the filler nothing is lost but speed; what was written of it is filler all the same.
+                // Without the filler nothing is lost but speed. What stands behind it in a file that is used again is no filler.
                 self.ahead = 0;
+                self.bytes.set_len(from)?;
             }
             Err(error) => return Err(error),
         }

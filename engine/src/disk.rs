@@ -24,6 +24,21 @@ pub trait Disk: Clone + Send + 'static {
     /// Whatever the system reports.
     fn create(&self, name: &str) -> io::Result<Self::File>;
 
+    /// Opens a file to be filled anew from its start, with its blocks and at most its first `len` bytes kept until they are
+    /// written over. `None` where that gains nothing over [`Disk::create`].
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    fn reuse(&self, name: &str, len: u64) -> io::Result<Option<Self::File>> {
+        let _ = (name, len);
+        Ok(None)
+    }
+
+    /// Whether [`Disk::reuse`] gains something.
+    fn reuses(&self) -> bool {
+        false
+    }
+
     /// The whole content of a file.
     ///
     /// # Errors
@@ -158,6 +173,18 @@ impl Disk for OsDisk {
         }
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
         Ok(AppendFile::new(file))
+    }
+
+    fn reuse(&self, name: &str, len: u64) -> io::Result<Option<OsFile>> {
+        let file = OpenOptions::new().write(true).open(self.path(name))?;
+        if file.metadata()?.len() > len {
+            file.set_len(len)?;
+        }
+        Ok(Some(AppendFile::new(file)))
+    }
+
+    fn reuses(&self) -> bool {
+        true
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {

@@ -453,6 +453,7 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<S, D> {
             ended(job)?;
         }
         self.home.remove(&self.home.names.spare)?;
+        spare::forget_old(&self.home)?;
         if state.seq() > self.checkpoint.seq {
             let installed = checkpoint::install(&self.home, Content::of(state), self.checkpoint.seq);
             let result = installed.map(|len| Cut {

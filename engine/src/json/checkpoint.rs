@@ -24,6 +24,7 @@ use protocol::planted;
 use crate::disk::Disk;
 use crate::json::log::is_no_space;
 use crate::json::recovery::{Home, Replay};
+use crate::json::spare;
 use crate::json::state_file::{self, Content};
 use crate::{Error, failpoint};
 
@@ -184,7 +185,7 @@ fn collect<D: Disk>(home: &Home<D>, previous: Seq) -> Result<(), Error> {
             unreachable!("windows of two")
         };
         if *next <= previous + 1 {
-            home.remove(&home.names.closed(*first))?;
+            spare::put_by(home, &home.names.closed(*first))?;
             removed = true;
         }
     }

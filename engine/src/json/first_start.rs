@@ -14,6 +14,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::json::by_hand::{self, ByHand};
 use crate::json::line::{self, FORMAT, Header};
 use crate::json::recovery::Home;
+use crate::json::spare;
 use crate::json::state_file::{self, Content};
 
 /// Whether a first start can succeed with what is there. Changes nothing.
@@ -45,7 +46,7 @@ pub(crate) fn make<S: Fold, D: Disk>(home: &Home<D>) -> Result<Option<String>, E
     {
         home.remove(name)?;
     }
-
+    spare::forget_old(home)?;
     let mut state = S::empty();
     put_state(home, &names.previous, &state)?;
     let mut text = Vec::new();

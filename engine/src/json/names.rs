@@ -4,6 +4,9 @@ use protocol::fold::Seq;
 
 use crate::Owner;
 
+/// Closed segments that are kept to be used again: as many as a checkpoint makes needless.
+const OLD_MAX: usize = 4;
+
 /// The names of one owner's files.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
@@ -17,6 +20,8 @@ pub(crate) struct Names {
     pub(crate) next: String,
     /// A segment to be, of line breaks so far.
     pub(crate) spare: String,
+    /// Closed segments that nobody needs any more, kept to be written over as spare ones.
+    pub(crate) old: [String; OLD_MAX],
     stem: String,
 }
 
@@ -29,6 +34,7 @@ impl Names {
             active: format!("{stem}.jsonl"),
             next: format!("{stem}.next.jsonl"),
             spare: format!("{stem}.spare.tmp"),
+            old: std::array::from_fn(|number| format!("{stem}.old{number}.tmp")),
             stem,
         }
     }

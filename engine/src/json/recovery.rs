@@ -17,6 +17,7 @@ use crate::json::line;
 use crate::json::log::fill_ahead;
 use crate::json::names::Names;
 use crate::json::segment::{self, Place, Segment, Source};
+use crate::json::spare;
 use crate::json::state_file::{self, Checkpoint};
 use crate::{Error, Owner, seal};
 
@@ -397,6 +398,7 @@ pub(crate) fn settle<D: Disk>(
     for name in names.temporary() {
         home.remove(&name)?;
     }
+    spare::forget_old(home)?;
     let aside = format!("{}.tmp", names.active);
     let write = || {
         let mut file = home.disk.create(&aside)?;

@@ -11,5 +11,6 @@ mod golden;
 mod inspect;
 mod peek;
 mod power_cut;
+mod reuse;
 mod surgery;
 mod write_ahead;
