@@ -59,6 +59,10 @@ pub struct RequestEntry {
 /// Finished requests kept unless told otherwise.
 pub const REQUEST_WINDOW: u64 = 1_000_000;
 
+/// Most requests that are forgotten when one ends. One is enough, but for a window that was made smaller: a million at
+/// once would be a step larger than any store wants to write.
+const FORGOTTEN_MAX: usize = 64;
+
 /// The table.
 #[derive(Clone, Debug)]
 pub struct Requests {
@@ -241,7 +245,7 @@ impl Requests {
         self.window
     }
 
-    /// Sets the window; takes effect as further requests finish.
+    /// Sets the window; takes effect as further requests finish, some at a time.
     pub fn set_window(&mut self, window: u64) {
         self.window = window;
     }
@@ -289,7 +293,10 @@ impl Requests {
             None => {}
         }
         self.push(Ended::new(seq, home.request, home.digest, txn, aborted));
-        while u64::try_from(self.ended.len()).expect("a length fits") > self.window {
+        for _ in 0..FORGOTTEN_MAX {
+            if u64::try_from(self.ended.len()).expect("a length fits") <= self.window {
+                break;
+            }
             let oldest = self.ended.pop_front().expect("longer than the window");
             let request = oldest.request();
             self.places.remove(index::hash(&request), self.oldest);
@@ -489,5 +496,132 @@ mod tests {
             ..home(1)
         };
         assert_eq!(requests.knows(&other_body).0, Knowledge::Reused);
+    }
+
+    #[test]
+    fn a_smaller_window_is_reached_in_steps_that_stay_small() {
+        let mut requests = Requests::default();
+        for n in 1..=1000 {
+            requests.end(&home(n.into()), txn(n), n, None, |_| {});
+        }
+        requests.set_window(3);
+        for n in 1001..1100 {
+            let mut forgotten = 0;
+            requests.end(&home(n.into()), txn(n), n, None, |_| forgotten += 1);
+            assert!(forgotten <= FORGOTTEN_MAX);
+        }
+        assert_eq!((requests.len(), requests.horizon()), (3, 1097));
+    }
+
+    /// What the table should remember: the finished ones in log order.
+    #[derive(Default)]
+    struct Plain(Vec<(Seq, RequestId)>);
+
+    impl Plain {
+        fn end(&mut self, seq: Seq, request: RequestId, window: u64) -> Vec<RequestId> {
+            if self.0.iter().any(|&(_, other)| other == request) {
+                return Vec::new();
+            }
+            self.0.push((seq, request));
+            self.0.sort();
+            let over = self.0.len().saturating_sub(usize::try_from(window).unwrap());
+            self.0
+                .drain(..over.min(FORGOTTEN_MAX))
+                .map(|(_, request)| request)
+                .collect()
+        }
+    }
+
+    fn reread(requests: &Requests) -> Requests {
+        let mut entries: Vec<_> = requests.entries().collect();
+        entries.reverse();
+        let mut restored = Requests::default();
+        restored.set_window(requests.window());
+        for (id, entry) in entries {
+            assert_eq!(restored.restore(id, entry.clone()), Ok(()));
+            assert_eq!(restored.restore(id, entry), Err("a request twice"));
+        }
+        restored.restored();
+        restored
+    }
+
+    /// The same table with other places.
+    fn moved(mut requests: Requests, oldest: u32) -> Requests {
+        requests.oldest = oldest;
+        requests.places = Index::default();
+        for behind in 0..requests.ended.len() {
+            let hash = index::hash(&requests.ended[behind].request());
+            requests.places.insert(hash, requests.place(behind));
+        }
+        requests
+    }
+
+    #[test]
+    fn whatever_comes_and_goes_where_places_begin_anew_the_table_is_the_plain_list() {
+        let mut number = 1_u64;
+        let mut random = |below: u64| {
+            number = number.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            (number >> 33) % below
+        };
+        // Places run over 2^32 soon.
+        let mut requests = Requests {
+            oldest: u32::MAX - 100,
+            ..Requests::default()
+        };
+        let (mut plain, mut window, mut copy) = (Plain::default(), REQUEST_WINDOW, None);
+        for seq in 1..3000 {
+            match random(40) {
+                0 => {
+                    window = random(30);
+                    requests.set_window(window);
+                }
+                1 if copy.is_none() => {
+                    let oldest = requests.oldest;
+                    requests = reread(&requests);
+                    assert_eq!(requests.oldest, 0);
+                    requests = moved(requests, oldest);
+                }
+                2 => {
+                    assert!(requests.begin_snapshot(seq - 1).is_empty());
+                    copy = Some((plain.0.clone(), Vec::new()));
+                }
+                _ => {}
+            }
+            // Now and then one record ends two requests, in any order, and some that have ended already.
+            for _ in 0..=random(8) / 7 {
+                let request = RequestId(random(300).into());
+                let mut forgotten = Vec::new();
+                let home = Home { request, ..home(0) };
+                requests.end(&home, txn(seq), seq, None, |id| forgotten.push(id));
+                assert_eq!(forgotten, plain.end(seq, request, window));
+            }
+            if let Some((expected, copied)) = &mut copy {
+                match requests.next_part(2) {
+                    Some(part) => {
+                        copied.extend(
+                            part.into_iter()
+                                .map(|(id, entry)| (entry.progress.ended().unwrap(), id)),
+                        );
+                    }
+                    None => {
+                        copied.sort();
+                        assert_eq!(copied, expected);
+                        copy = None;
+                    }
+                }
+            }
+            let known: Vec<_> = requests.entries().map(|(id, _)| id).collect();
+            assert!(known.iter().eq(plain.0.iter().map(|(_, id)| id)));
+            for id in (0..300).map(RequestId) {
+                let ended = plain
+                    .0
+                    .iter()
+                    .find(|(_, other)| *other == id)
+                    .map(|(seq, _)| *seq);
+                assert_eq!(requests.get(&id).and_then(|entry| entry.progress.ended()), ended);
+            }
+        }
+        assert!(requests.oldest < u32::MAX / 2, "places began anew");
+        assert_eq!(reread(&requests), requests);
     }
 }
