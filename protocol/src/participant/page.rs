@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::iter;
 use core::ops::Bound::{Excluded, Unbounded};
 
 use super::state::{NodeEntry, NodeKey, NodeState};
@@ -53,21 +54,23 @@ pub(super) fn page(state: &NodeState, after: Option<&NodeKey>, len: usize) -> Ve
     } else {
         None
     };
-    let prepared = state.prepared().behind(last);
+    // These are sorted when they are reached, which they seldom are.
+    let prepared = iter::once_with(move || state.prepared().behind(last)).flatten();
     let prepared = prepared.map(|(txn, _)| NodeKey::Prepared(*txn));
     let last = if let Some(NodeKey::Finished(last)) = after {
         Some(*last)
     } else {
         None
     };
-    let finished = state.ended().behind(last);
+    let finished = iter::once_with(move || state.ended().behind(last)).flatten();
     let finished = finished.map(|(txn, _)| NodeKey::Finished(*txn));
     let last = if let Some(NodeKey::Request(last)) = after {
         Some(last)
     } else {
         None
     };
-    let requests = state.requests().behind(last).map(NodeKey::Request);
+    let requests = iter::once_with(move || state.requests().behind(last)).flatten();
+    let requests = requests.map(NodeKey::Request);
     let last = if let Some(NodeKey::Coordinator(last)) = after {
         Excluded(*last)
     } else {
