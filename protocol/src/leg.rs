@@ -4,10 +4,12 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use core::marker::PhantomData;
 use core::str::FromStr;
 
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use smallvec::SmallVec;
+use smallvec::{Array, SmallVec};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::id::{ACCOUNT_ID_LEN_MAX, AccountId, NODE_ID_LEN_MAX, NodeId, Place, deserialize_text, hex};
@@ -23,6 +25,38 @@ pub type Nodes = SmallVec<[NodeId; 2]>;
 
 /// What one node has to do in a transaction. Mostly it is one thing.
 pub type Operations = SmallVec<[Operation; 1]>;
+
+/// Reads a short list element by element. smallvec's own way first reserves room for as many as are announced, and
+/// whoever announces them may not mean it.
+pub(crate) fn few<'de, D, A>(deserializer: D) -> Result<SmallVec<A>, D::Error>
+where
+    D: Deserializer<'de>,
+    A: Array,
+    A::Item: Deserialize<'de>,
+{
+    struct Few<A>(PhantomData<A>);
+
+    impl<'de, A: Array> Visitor<'de> for Few<A>
+    where
+        A::Item: Deserialize<'de>,
+    {
+        type Value = SmallVec<A>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut elements: S) -> Result<SmallVec<A>, S::Error> {
+            let mut list = SmallVec::new();
+            while let Some(element) = elements.next_element()? {
+                list.push(element);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_seq(Few(PhantomData))
+}
 
 /// One account's part of a transaction, written `N1/A:-30`, in logs too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -394,6 +428,9 @@ fn merge(legs: &[Leg]) -> Result<Vec<Leg>, BadOrder> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec;
+    use crate::id::{StoreId, TxnId};
+    use crate::message::Prepare;
 
     fn order(legs: &[&str]) -> Result<Order, BadOrder> {
         let legs: Result<Vec<Leg>, BadOrder> = legs.iter().map(|leg| leg.parse()).collect();
@@ -479,5 +516,13 @@ mod tests {
         let other = order(&["N1/A:-31", "N2/B:+31"]).unwrap();
         assert_eq!(one.digest(), same.digest());
         assert_ne!(one.digest(), other.digest());
+    }
+
+    #[test]
+    fn a_list_that_is_shorter_than_announced_is_refused_before_room_is_made_for_it() {
+        let txn = TxnId::new(StoreId(12), 1, 1);
+        let bytes = codec::encode(&(txn, u64::MAX));
+        let ended = codec::decode::<(TxnId, Vec<Operation>)>(&bytes).unwrap_err();
+        assert_eq!(codec::decode::<Prepare>(&bytes), Err(ended));
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::record::CoordinatorRecord;
 use crate::fold::{AccountLine, Fold, Seq, Table};
 use crate::id::{AccountId, Epoch, Incarnation, NodeId, RequestId, StoreId, TxnId, TxnPoint};
-use crate::leg::{BodyDigest, Nodes};
+use crate::leg::{BodyDigest, LEGS_MAX, Nodes, few};
 use crate::message::Home;
 use crate::money::Balance;
 use crate::numbers::{Log, Numbered, Visit};
@@ -40,6 +40,7 @@ pub struct OpenTxn {
     /// The request's home.
     pub home: NodeId,
     /// Everyone who takes part, sorted. A single one decides by itself (R18).
+    #[serde(deserialize_with = "few")]
     pub participants: Nodes,
     /// How far it has come.
     pub phase: Phase,
@@ -296,6 +297,11 @@ impl Fold for CoordinatorState {
             {
                 return Err(format!("{key:?}: names record {newer}, but the newest is {seq}"));
             }
+            if let CoordinatorEntry::Open(_, open) = &entry
+                && !is_set(&open.participants)
+            {
+                return Err(format!("{key:?}: its participants are no set of nodes"));
+            }
             let twice = match entry {
                 CoordinatorEntry::Open(txn, open) => state.open.insert(txn, open).is_some(),
                 CoordinatorEntry::Node(node, seen) => state.nodes.insert(node, seen).is_some(),
@@ -338,6 +344,11 @@ impl Fold for CoordinatorState {
     fn adoption(_: Vec<(AccountId, Balance)>, _: u32) -> Option<CoordinatorRecord> {
         None
     }
+}
+
+/// Whether these are participants as an order names them: somebody, nobody twice, not more than there can be legs.
+fn is_set(participants: &[NodeId]) -> bool {
+    (1..=LEGS_MAX).contains(&participants.len()) && participants.is_sorted_by(|one, next| one < next)
 }
 
 impl Numbered for CoordinatorState {
@@ -391,6 +402,27 @@ mod tests {
         for entry in [node, CoordinatorEntry::Epoch(1, Vec::new(), false)] {
             let refused = CoordinatorState::restore(9, &mut [entry.clone(), entry].into_iter()).unwrap_err();
             assert!(refused.contains("twice"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_transaction_whose_participants_no_order_can_have_named_is_refused() {
+        let restore = |nodes: &[&str]| {
+            let open = OpenTxn {
+                request: RequestId(1),
+                digest: BodyDigest(1),
+                home: "N1".parse().unwrap(),
+                participants: nodes.iter().map(|node| node.parse().unwrap()).collect(),
+                phase: Phase::Started,
+            };
+            let entry = CoordinatorEntry::Open(TxnId::new(StoreId(12), 1, 1), open);
+            CoordinatorState::restore(3, &mut [entry].into_iter())
+        };
+        assert!(restore(&["N1", "N2"]).is_ok());
+        let many: Vec<String> = (0..=LEGS_MAX).map(|n| format!("N{n:03}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        for nodes in [&[][..], &["N1", "N1"], &["N2", "N1"], &many] {
+            assert!(restore(nodes).unwrap_err().contains("no set"), "{nodes:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fold::Seq;
 use crate::id::{AccountId, Birth, Epoch, Incarnation, RequestId, StoreId, TxnId, TxnPoint};
-use crate::leg::{BodyDigest, Nodes, Operations};
+use crate::leg::{BodyDigest, Nodes, Operations, few};
 use crate::message::client::{BalanceAnswer, Page, Reference};
 use crate::message::report::{NodeLine, NodeStatus, NodeView};
 use crate::money::Balance;
@@ -35,10 +35,12 @@ pub struct Prepare {
     /// The transaction.
     pub txn: TxnId,
     /// What this node has to do; one operation per account, sorted.
+    #[serde(deserialize_with = "few")]
     pub operations: Operations,
     /// Whether a credited account is opened if missing.
     pub opens: bool,
     /// All nodes that take part, sorted.
+    #[serde(deserialize_with = "few")]
     pub participants: Nodes,
     /// When its request was born: with its id, its age.
     pub birth: Birth,

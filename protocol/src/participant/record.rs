@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::fold::Seq;
 use crate::id::{AccountId, CoordinatorId, Epoch, Incarnation, TxnId, TxnPoint};
 use crate::ledger::HoldKind;
-use crate::leg::{Nodes, Operations};
+use crate::leg::{Nodes, Operations, few};
 use crate::message::{Home, OperatorWord};
 use crate::money::Balance;
 use crate::reason::Reason;
@@ -40,10 +40,12 @@ pub enum NodeRecord {
         /// The transaction.
         txn: TxnId,
         /// What commit will do here, one operation per account.
+        #[serde(deserialize_with = "few")]
         operations: Operations,
         /// Whether a credited account is opened.
         opens: bool,
         /// All participants.
+        #[serde(deserialize_with = "few")]
         participants: Nodes,
         /// Set at the request's home.
         home: Option<Home>,
@@ -71,6 +73,7 @@ pub enum NodeRecord {
         /// The transaction.
         txn: TxnId,
         /// What it does.
+        #[serde(deserialize_with = "few")]
         operations: Operations,
         /// Whether a credited account is opened.
         opens: bool,

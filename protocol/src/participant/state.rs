@@ -15,7 +15,7 @@ use super::requests::{RequestEntry, Requests};
 use crate::fold::{AccountLine, Fold, Seq, Table};
 use crate::id::{AccountId, CoordinatorId, Epoch, Incarnation, RequestId, TxnId, TxnPoint};
 use crate::ledger::{Account, HoldKind, Ledger};
-use crate::leg::{Nodes, Operation, Operations};
+use crate::leg::{Nodes, Operation, Operations, few};
 use crate::message::{Home, OperatorWord};
 use crate::money::Balance;
 use crate::numbers::{Log, Numbered, Visit};
@@ -29,10 +29,12 @@ use crate::unseen::Unseen;
 #[serde(deny_unknown_fields)]
 pub struct Prepared {
     /// What commit does here.
+    #[serde(deserialize_with = "few")]
     pub operations: Operations,
     /// Whether a credited account is opened.
     pub opens: bool,
     /// Who else takes part.
+    #[serde(deserialize_with = "few")]
     pub participants: Nodes,
     /// Set at the request's home.
     pub home: Option<Home>,
