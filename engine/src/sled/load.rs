@@ -17,8 +17,6 @@ struct Found<E> {
     entries: Vec<E>,
     /// What the rows add up to, as of record 0.
     sum: Tally,
-    /// What they should add up to.
-    tally: Option<Tally>,
 }
 
 /// Reads every row, checks all of them against the tally, and builds the state. `folder` is what messages call it.
@@ -26,8 +24,9 @@ struct Found<E> {
 /// # Errors
 /// [`Error::Corrupt`] with what does not fit.
 pub(super) fn load<S: Fold>(database: &Database, folder: &Path, store: StoreId) -> Result<(S, Tally), Error> {
-    let Found { entries, sum, tally } = read_all::<S>(database, folder, store)?;
-    let tally = tally.ok_or_else(|| corrupt(folder, "the row with its sequence number is gone"))?;
+    // First, since it names the format: rows of another one would seem damaged.
+    let tally = read_tally(database, folder)?;
+    let Found { entries, sum } = read_all::<S>(database, folder, store)?;
     if tally.store != store {
         let text = format!("it belongs to store {}, the manifest names {store}", tally.store);
         return Err(corrupt(folder, &text));
@@ -43,17 +42,30 @@ pub(super) fn load<S: Fold>(database: &Database, folder: &Path, store: StoreId) 
     Ok((state, tally))
 }
 
+/// What the rows should add up to.
+fn read_tally(database: &Database, folder: &Path) -> Result<Tally, Error> {
+    let gone = || corrupt(folder, "the row with its sequence number is gone");
+    let (_, meta) = database
+        .trees()
+        .find(|(table, _)| *table == Table::Meta)
+        .ok_or_else(gone)?;
+    let row = meta.get(TALLY_KEY).map_err(|error| damage(folder, error))?;
+    let tally = Tally::decode(&row.ok_or_else(gone)?).map_err(|text| corrupt(folder, &text))?;
+    match tally.unknown() {
+        Some(why) => Err(Error::Mismatch(format!("{} {why}", folder.display()))),
+        None => Ok(tally),
+    }
+}
+
 fn read_all<S: Fold>(database: &Database, folder: &Path, store: StoreId) -> Result<Found<S::Entry>, Error> {
     let mut found = Found {
         entries: Vec::new(),
         sum: Tally::empty(store),
-        tally: None,
     };
     for (index, (table, tree)) in database.trees().enumerate() {
         for row in tree {
             let (key, row) = row.map_err(|error| damage(folder, error))?;
             if table == Table::Meta && *key == *TALLY_KEY {
-                found.tally = Some(Tally::decode(&row).map_err(|text| corrupt(folder, &text))?);
                 continue;
             }
             found.sum.add(index, &key, &row);

@@ -82,18 +82,30 @@ impl Tally {
         if u64::from_le_bytes(*seal) != xxh3_64(body) {
             return Err("the tally's checksum does not match".to_owned());
         }
-        let tally: Tally = codec::decode(body).map_err(|error| format!("the tally: {error}"))?;
-        if tally.format == FORMAT {
-            Ok(tally)
-        } else {
-            Err(format!("format {} is not known to this version", tally.format))
-        }
+        codec::decode(body).map_err(|error| format!("the tally: {error}"))
+    }
+
+    /// Why this program cannot read the rows, if it cannot: they are of another version.
+    pub(super) fn unknown(&self) -> Option<String> {
+        (self.format != FORMAT).then(|| {
+            format!(
+                "has format {}, and this program knows format {FORMAT}: use the version of the program that wrote it",
+                self.format
+            )
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol::fold::Table;
+    use protocol::participant::NodeState;
+
+    use super::super::batch::Batch;
+    use super::super::database::Database;
+    use super::super::load::load;
     use super::*;
+    use crate::Error;
 
     #[test]
     fn what_came_and_went_again_leaves_no_trace() {
@@ -119,5 +131,23 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(Tally::decode(&bad).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_store_of_another_format_is_refused_for_that_and_not_as_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut database = Database::open(&dir.path().join("old")).unwrap();
+        let mut batch = Batch::new(1);
+        batch.put(Table::Accounts, b"written otherwise".to_vec(), Some(vec![1]));
+        let old = Tally {
+            format: FORMAT - 1,
+            ..Tally::empty(StoreId(7))
+        };
+        database.apply(&batch, old).unwrap();
+        let refused = load::<NodeState>(&database, dir.path(), StoreId(7)).unwrap_err();
+        assert!(
+            matches!(&refused, Error::Mismatch(why) if why.contains("has format 1")),
+            "{refused}"
+        );
     }
 }
