@@ -8,9 +8,9 @@
 //!
 //! The gate is one watcher's and opens when that one goes. What waits for a connection is lost with it, as if on the way.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
-use protocol::message::watch::{Held, Holding};
+use protocol::message::watch::{Held, Holding, Party};
 
 use crate::Session;
 
@@ -32,6 +32,8 @@ pub(crate) struct Gate<M> {
     /// The watcher who closed it.
     owner: Option<Session>,
     waiting: VecDeque<Waiting<M>>,
+    /// What waits for whom, for a look at a gate where thousands wait. Answers to clients are not in it.
+    once: HashSet<(Session, Held)>,
     /// Something changed since this was asked last.
     changed: bool,
 }
@@ -42,6 +44,7 @@ impl<M> Gate<M> {
         Gate {
             owner: None,
             waiting: VecDeque::new(),
+            once: HashSet::new(),
             changed: false,
         }
     }
@@ -77,14 +80,15 @@ impl<M> Gate<M> {
     /// Opens it, whoever's it is.
     pub(crate) fn open_for_good(&mut self) -> Vec<M> {
         self.changed |= self.owner.take().is_some();
+        self.once.clear();
         self.waiting.drain(..).map(|waiting| waiting.message).collect()
     }
 
-    /// A message waits from now on. One that says the same over the same connection as one that waits already is dropped:
-    /// the machine has only said it again. Says whether it was new.
+    /// A message waits from now on. One that says the same to the same node as one that waits already is dropped: the
+    /// machine has only said it again. Answers to clients are said once, and two may read alike but answer two calls.
+    /// Says whether it was new.
     pub(crate) fn hold(&mut self, held: Held, session: Session, message: M) -> bool {
-        let again = |other: &Waiting<M>| other.session == session && other.held == held;
-        if self.waiting.iter().any(again) {
+        if held.to != Party::Client && !self.once.insert((session, held.clone())) {
             return false;
         }
         self.waiting.push_back(Waiting {
@@ -100,6 +104,7 @@ impl<M> Gate<M> {
     pub(crate) fn forget(&mut self, session: Session) {
         let before = self.waiting.len();
         self.waiting.retain(|waiting| waiting.session != session);
+        self.once.retain(|(other, _)| *other != session);
         self.changed |= self.waiting.len() < before;
     }
 
@@ -110,9 +115,14 @@ impl<M> Gate<M> {
 
     /// Takes the message that has waited longest.
     pub(crate) fn step(&mut self) -> Option<M> {
-        let waiting = self.waiting.pop_front()?;
+        let Waiting {
+            held,
+            session,
+            message,
+        } = self.waiting.pop_front()?;
+        self.once.remove(&(session, held));
         self.changed = true;
-        Some(waiting.message)
+        Some(message)
     }
 
     /// Whether something has changed since this was asked last.
@@ -138,14 +148,13 @@ impl<M> Gate<M> {
 #[cfg(test)]
 mod tests {
     use protocol::id::{StoreId, TxnId};
-    use protocol::message::watch::Party;
 
     use super::*;
 
     fn hold(gate: &mut Gate<&'static str>, session: u64, text: &'static str) -> bool {
         let held = Held {
             txn: TxnId::new(StoreId(0xc), 1, 7),
-            to: Party::Client,
+            to: Party::Node("N1".parse().unwrap()),
             line: text.to_owned(),
         };
         gate.hold(held, Session(session), text)
@@ -171,5 +180,11 @@ mod tests {
         assert!(!gate.is_closed() && !gate.is_holding() && gate.take_changed());
         assert_eq!(gate.step(), None);
         assert!(!gate.take_changed());
+        assert!(
+            gate.close(Session(4)) && hold(&mut gate, 1, "again"),
+            "nothing waited"
+        );
+        gate.forget(Session(1));
+        assert!(hold(&mut gate, 1, "again"), "it was lost with its connection");
     }
 }

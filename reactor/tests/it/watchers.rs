@@ -241,6 +241,20 @@ fn at_a_closed_gate_messages_about_transactions_wait_and_time_stands_still() {
 }
 
 #[test]
+fn two_answers_that_read_alike_both_wait_at_the_gate_and_both_arrive() {
+    let server = server();
+    let mut client = Wire::client(server.address());
+    let mut watcher = Watcher::connect(server.address());
+    assert!(watcher.gate(&WatchAsk::Gate(true)).closed);
+    client.raw(&[said("echo t2"), said("echo t2"), said("echo passes")].concat());
+    assert_eq!(client.text(), "echo passes");
+    assert_eq!(watcher.gate(&WatchAsk::Step).waiting, 1);
+    assert_eq!(client.text(), "echo t2");
+    assert!(!watcher.gate(&WatchAsk::Gate(false)).closed);
+    assert_eq!(client.text(), "echo t2");
+}
+
+#[test]
 fn the_gate_is_one_watchers_and_opens_when_that_one_goes() {
     let server = server();
     let mut client = Wire::client(server.address());
