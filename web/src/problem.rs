@@ -220,6 +220,11 @@ impl Problem {
         self.code
     }
 
+    /// What is known about the money.
+    pub fn money_moved(&self) -> MoneyMoved {
+        self.money_moved
+    }
+
     /// With the advice what to do next.
     #[must_use]
     pub fn next(self, next: impl Into<String>) -> Problem {

@@ -134,7 +134,8 @@ fn key(headers: &HeaderMap) -> Result<Option<RequestId>, Problem> {
 async fn pay(state: &AppState, headers: &HeaderMap, order: Order) -> Result<Answer<PaymentReport>, Problem> {
     let given = key(headers)?;
     let asked = order.clone();
-    let submitted = state.call(move |client| client.submit(given, asked)).await?;
+    let submitted = state.call(move |client| client.submit(given, asked)).await;
+    let submitted = submitted.map_err(|problem| not_begun(problem, given))?;
     let submission = submitted.map_err(|error| unsent(&error, given))?;
     let report = PaymentReport::of(&submission, &order);
     match &submission.outcome {
@@ -160,6 +161,16 @@ async fn pay(state: &AppState, headers: &HeaderMap, order: Order) -> Result<Answ
         Outcome::Rejected { .. } => {
             Err(Problem::of_payment(Code::BadOrder, MoneyMoved::No, report).next("Correct the request."))
         }
+    }
+}
+
+/// This server did not even ask. That says nothing about an earlier request with the same key.
+fn not_begun(problem: Problem, given: Option<RequestId>) -> Problem {
+    match given {
+        None => problem,
+        Some(_) => problem
+            .money(MoneyMoved::Unknown)
+            .next("Wait a second, then send it again with the same Idempotency-Key."),
     }
 }
 
@@ -276,6 +287,15 @@ mod tests {
             let refused = key(&headers(bad)).map_err(|problem| problem.code());
             assert_eq!(refused, Err(Code::BadKey), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn who_is_sent_away_with_a_key_is_not_told_that_no_money_moved_under_it() {
+        let full = || Problem::new(Code::Overloaded, "full");
+        assert_eq!(not_begun(full(), None).money_moved(), MoneyMoved::No);
+        let again = not_begun(full(), Some(RequestId(7)));
+        assert_eq!(again.code(), Code::Overloaded);
+        assert_eq!(again.money_moved(), MoneyMoved::Unknown);
     }
 
     fn transaction(json: &str) -> Result<String, Code> {
