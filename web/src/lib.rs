@@ -20,7 +20,7 @@
 //! |---|---|
 //! | `server.rs` | how does it start, run beside others, and stop |
 //! | `state.rs` | what do all requests share |
-//! | `connections.rs` | how many connections at a time |
+//! | `connections.rs` | how many connections at a time, and for how long |
 //! | `clients.rs` | how do many requests share few connections to the cluster |
 //! | `router.rs`, `paths.rs` | which path leads where |
 //! | `security.rs` | may a request be answered at all |

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time;
 
-use crate::connections::Places;
+use crate::connections::{self, Limits};
 use crate::router;
 use crate::state::{AppState, Site};
 
@@ -127,9 +127,8 @@ fn run(runtime: Runtime, listener: TcpListener, state: AppState) {
                 return;
             }
         };
-        let serving = axum::serve(Places::new(listener), router::router(state.clone()))
-            .with_graceful_shutdown(state.stopped())
-            .into_future();
+        let router = router::router(state.clone());
+        let serving = connections::serve(listener, router, Limits::default(), state.stopped());
         let serving = tokio::spawn(serving);
         state.stopped().await;
         // Who takes longer is cut off. What a transfer does, it does also without anybody who waits for it.
