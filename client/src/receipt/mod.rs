@@ -1,8 +1,8 @@
 //! Everything that happened to one transaction: gathered from all processes, told as one story.
 //!
 //! Three sources: what clients may ask ([`TxnReport`]) is durable and always there; what processes still have in their
-//! rings ([`Watch::recall`]) tells messages, records and syncs with their times; how it ended follows from both. What a
-//! ring no longer has, or never kept, is said in [`Receipt::note`].
+//! rings ([`Watch::recall`](crate::Watch::recall)) tells messages, records and syncs with their times; how it ended
+//! follows from both. What a ring no longer has, or never kept, is said in [`Receipt::note`].
 
 mod diagram;
 mod event;
