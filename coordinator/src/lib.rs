@@ -55,6 +55,7 @@ pub fn run(config: Config) -> Result<(), Error> {
     let mut machine = Coordinator::new(machine, opened.state).map_err(Error::Usage)?;
     let hello = Hello::coordinator(config.store.cluster.clone(), opened.store);
     let mut serving = reactor::Config::new(hello.clone());
+    serving.gate = failpoint::enabled();
     serving.listen = Some(Listen {
         address: config.listen,
         accepts: vec![Role::Client, Role::Watcher],

@@ -48,6 +48,8 @@ pub struct Config {
     pub signals: bool,
     /// An inherited pipe whose end means that the parent process is gone.
     pub parent_pipe: Option<RawFd>,
+    /// Whether watchers may step through what a coordinator says. Who can hold messages can hold up everybody.
+    pub gate: bool,
     /// How much and how long.
     pub limits: Limits,
 }
@@ -61,6 +63,7 @@ impl Config {
             links: Vec::new(),
             signals: false,
             parent_pipe: None,
+            gate: false,
             limits: Limits::default(),
         }
     }
@@ -81,7 +84,7 @@ impl Reactor {
     /// [`Error::Address`] if a port is taken or an address means nothing, [`Error::Io`] if the system fails.
     pub fn bind(config: Config) -> Result<Reactor, Error> {
         let limits = config.limits.clone();
-        let has_gate = config.hello.role == Role::Coordinator;
+        let has_gate = config.gate && config.hello.role == Role::Coordinator;
         Ok(Reactor {
             net: Net::new(config)?,
             limits,

@@ -19,7 +19,7 @@ const PAGE_LEN: usize = 100;
 /// Bytes of a page's entries above which it ends early: an entry may name many accounts.
 const PAGE_BYTES_MAX: usize = 128 * 1024;
 
-const NO_GATE: &str = "only a coordinator has a gate";
+const NO_GATE: &str = "only a coordinator with --enable-failpoints can be stepped through";
 const NOT_YOURS: &str =
     "somebody else steps through transactions just now; the gate opens when they are done";
 

@@ -348,6 +348,7 @@ pub(crate) fn to_n1() -> Hello {
 /// A coordinator's client port.
 pub(crate) fn for_clients(limits: Limits) -> Config {
     let mut config = Config::new(coordinator());
+    config.gate = true;
     config.listen = Some(Listen {
         address: "127.0.0.1:0".to_owned(),
         accepts: vec![Role::Client, Role::Coordinator, Role::Watcher],

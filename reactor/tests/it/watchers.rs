@@ -296,3 +296,17 @@ fn a_node_has_no_gate_and_a_coordinator_tells_where_its_nodes_are() {
         WatchAnswer::Nodes(vec![(toy::n1(), node.address().to_string())])
     );
 }
+
+#[test]
+fn whoever_may_only_look_on_cannot_hold_messages_up() {
+    let mut config = toy::for_clients(Limits::default());
+    config.gate = false;
+    let server = Server::start(config);
+    for ask in [WatchAsk::Gate(true), WatchAsk::Step, WatchAsk::Gate(false)] {
+        let refused = Watcher::connect(server.address()).ask(&ask);
+        assert!(
+            matches!(&refused, WatchAnswer::Cannot(why) if why.contains("--enable-failpoints")),
+            "{refused:?}"
+        );
+    }
+}
