@@ -14,6 +14,8 @@ fn a_transfer_goes_on_message_by_message_and_freely_again_afterwards() {
     let mut up = Up::start(dir.path(), &[]);
     let step = |path: &str, body: &Value| post(&up.http(), &format!("/v1/control/step{path}"), body);
     step("/next", &json!({})).problem(409, "not_now");
+    let long = json!({"on": true, "why": "x".repeat(70_000)});
+    step("", &long).problem(413, "too_large");
     let on = step("", &json!({"on": true})).ok();
     assert_eq!((&on["on"], &on["holding"]), (&json!(true), &json!([])));
 
@@ -54,10 +56,10 @@ fn a_transfer_goes_on_message_by_message_and_freely_again_afterwards() {
     // A coordinator that dies takes the gate with it.
     step("", &json!({"on": true})).ok();
     up.kill_child("coordinator");
-    eventually("step mode is off", || {
-        get(&up.http(), "/v1/control/step").ok()["on"] == false
-    });
     up.wait_for("coordinator is back.");
+    let once = json!({"name": "repeat", "times": 1});
+    post(&up.http(), "/v1/control/scenarios", &once).ok();
+    assert_eq!(get(&up.http(), "/v1/control/step").ok()["on"], false);
     up.client(&["transfer", "N1/A", "N2/B", "10"]);
     up.stop();
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::body;
+use axum::body::{self, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -25,31 +25,49 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Json<T>, Problem> {
-        let body = time::timeout(BODY_TIMEOUT, body::to_bytes(request.into_body(), BODY_LEN_MAX));
-        let late = |_| {
-            Problem::new(
-                Code::Late,
-                "Refused: the body did not arrive in time. Nothing was done.",
-            )
-        };
-        let bytes = body.await.map_err(late)?.map_err(|_| {
-            Problem::new(
-                Code::TooLarge,
-                format!(
-                    "Refused: the body is longer than {BODY_LEN_MAX} bytes, or broke off. Nothing was done."
-                ),
-            )
-            .next("Split it into several transactions.")
-        })?;
-        let parsed = serde_json::from_slice(&bytes).map_err(|error| {
-            Problem::new(
-                Code::BadJson,
-                format!("Refused: the body is not the JSON that this path takes: {error}. Nothing was done."),
-            )
-            .next("/openapi.json shows what it takes.")
-        })?;
-        Ok(Json(parsed))
+        json(&whole(request).await?).map(Json)
     }
+}
+
+/// The body as JSON, where none at all stands for `{}`.
+pub(crate) struct JsonOrNone<T>(pub(crate) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonOrNone<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<JsonOrNone<T>, Problem> {
+        let bytes = whole(request).await?;
+        let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        json(bytes).map(JsonOrNone)
+    }
+}
+
+/// The whole body, if it is not too long and arrives in time.
+async fn whole(request: Request) -> Result<Bytes, Problem> {
+    let body = time::timeout(BODY_TIMEOUT, body::to_bytes(request.into_body(), BODY_LEN_MAX));
+    let late = |_| {
+        Problem::new(
+            Code::Late,
+            "Refused: the body did not arrive in time. Nothing was done.",
+        )
+    };
+    body.await.map_err(late)?.map_err(|_| {
+        Problem::new(
+            Code::TooLarge,
+            format!("Refused: the body is longer than {BODY_LEN_MAX} bytes, or broke off. Nothing was done."),
+        )
+        .next("Split it into several transactions.")
+    })
+}
+
+fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Problem::new(
+            Code::BadJson,
+            format!("Refused: the body is not the JSON that this path takes: {error}. Nothing was done."),
+        )
+        .next("/openapi.json shows what it takes.")
+    })
 }
 
 /// What stands behind the `?`.

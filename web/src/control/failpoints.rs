@@ -1,11 +1,11 @@
 //! At which points can a process be made to die, and how is it told so?
 
 use axum::Json;
-use axum::body::Bytes;
 use client::{Client, Target};
 use serde::{Deserialize, Serialize};
 
-use super::{Control, Failpoint, Here, bad, blocking, body};
+use super::{Control, Failpoint, Here, bad, blocking};
+use crate::extract::JsonOrNone;
 use crate::paths::Paths;
 use crate::problem::{Code, Problem};
 
@@ -38,8 +38,7 @@ struct Armed {
     cli: String,
 }
 
-async fn arm(Here(control): Here, bytes: Bytes) -> Result<Json<Armed>, Problem> {
-    let arming: Arming = body(&bytes)?;
+async fn arm(Here(control): Here, JsonOrNone(arming): JsonOrNone<Arming>) -> Result<Json<Armed>, Problem> {
     blocking(move || {
         let target = control.keeper().find(&arming.process)?.target;
         let name = control.program.name();

@@ -20,11 +20,10 @@ mod stores;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Bytes;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use cluster::{Keeper, OrderError};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 use crate::paths::Paths;
 use crate::problem::{Code, Problem};
@@ -145,16 +144,10 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
-/// The body of a request; an empty one stands for `{}`.
-fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
-    let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
-    serde_json::from_slice(bytes).map_err(|error| {
-        Problem::new(
-            Code::BadJson,
-            format!("Refused: the body is not the JSON that this path takes: {error}. Nothing was done."),
-        )
-    })
-}
+/// The body of a request that says all in its path.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
 
 fn bad(detail: impl Into<String>) -> Problem {
     Problem::new(Code::BadRequest, detail)

@@ -1,14 +1,13 @@
 //! Which processes are there, and what can be done to each of them?
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use client::Target;
 use cluster::{Keeper, OrderError, Ports, ProcessView};
 use serde::{Deserialize, Serialize};
 
-use super::{Here, Shape, bad, blocking, body};
-use crate::extract::Path;
+use super::{Here, Nothing, Shape, bad, blocking};
+use crate::extract::{JsonOrNone, Path};
 use crate::paths::Paths;
 use crate::problem::{Code, Problem};
 use crate::state::AppState;
@@ -154,9 +153,8 @@ struct Done {
 async fn act(
     Here(control): Here,
     Path((name, action)): Path<(String, String)>,
-    bytes: Bytes,
+    JsonOrNone(Nothing {}): JsonOrNone<Nothing>,
 ) -> Result<Json<Done>, Problem> {
-    body::<Nothing>(&bytes)?;
     let action = Action::parse(&action)?;
     blocking(move || {
         let keeper = control.keeper();
@@ -184,18 +182,16 @@ async fn act(
     .await
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Switch {
     on: bool,
 }
 
-async fn auto_restart(Here(control): Here, bytes: Bytes) -> Result<Json<Switch>, Problem> {
-    let switch: Switch = body(&bytes)?;
+async fn auto_restart(
+    Here(control): Here,
+    JsonOrNone(switch): JsonOrNone<Switch>,
+) -> Result<Json<Switch>, Problem> {
     control.keeper().set_auto_restart(switch.on);
     Ok(Json(switch))
 }
@@ -211,9 +207,8 @@ struct Renewed {
 async fn renew(
     State(state): State<AppState>,
     Here(control): Here,
-    bytes: Bytes,
+    JsonOrNone(shape): JsonOrNone<Shape>,
 ) -> Result<Json<Renewed>, Problem> {
-    let shape: Shape = body(&bytes)?;
     if !shape.erase {
         return Err(Problem::new(
             Code::WouldErase,

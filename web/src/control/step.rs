@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
 use client::{Target, Watch};
 use protocol::message::watch::Holding;
 use serde::{Deserialize, Serialize};
 
-use super::{Control, Here, blocking, body};
+use super::{Control, Here, Nothing, blocking};
+use crate::extract::JsonOrNone;
 use crate::paths::Paths;
 use crate::problem::{Code, Problem};
 
@@ -36,9 +36,20 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it is closed, as far as is known here.
+    /// What it holds back, if it is closed. A coordinator that died has taken its gate with it.
+    fn holding(&self) -> Option<Holding> {
+        let mut watch = self.watch();
+        // Closing a closed gate changes nothing and tells what it holds.
+        let holding = watch.as_mut()?.gate(true).ok();
+        if holding.is_none() {
+            *watch = None;
+        }
+        holding
+    }
+
+    /// Whether it is closed. Blocks while the coordinator is asked.
     pub(super) fn is_closed(&self) -> bool {
-        self.watch().is_some()
+        self.holding().is_some()
     }
 }
 
@@ -66,8 +77,7 @@ struct Switch {
     on: bool,
 }
 
-async fn switch(Here(control): Here, bytes: Bytes) -> Result<Json<Step>, Problem> {
-    let switch: Switch = body(&bytes)?;
+async fn switch(Here(control): Here, JsonOrNone(switch): JsonOrNone<Switch>) -> Result<Json<Step>, Problem> {
     blocking(move || gate(&control, switch.on).map(Json)).await
 }
 
@@ -97,28 +107,16 @@ fn gate(control: &Arc<Control>, on: bool) -> Result<Step, Problem> {
 
 async fn show(Here(control): Here) -> Result<Json<Step>, Problem> {
     blocking(move || {
-        let mut watch = control.gate.watch();
-        let Some(open) = watch.as_mut() else {
-            return Ok(Json(Holding::default().into()));
-        };
-        // Closing a closed gate changes nothing and tells what it holds.
-        match open.gate(true) {
-            Ok(holding) => Ok(Json(holding.into())),
-            Err(_) => {
-                *watch = None;
-                Ok(Json(Holding::default().into()))
-            }
-        }
+        let holding = control.gate.holding().unwrap_or_default();
+        Ok(Json(holding.into()))
     })
     .await
 }
 
-async fn next(Here(control): Here, bytes: Bytes) -> Result<Json<Step>, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Nothing {}
-
-    body::<Nothing>(&bytes)?;
+async fn next(
+    Here(control): Here,
+    JsonOrNone(Nothing {}): JsonOrNone<Nothing>,
+) -> Result<Json<Step>, Problem> {
     blocking(move || {
         let mut watch = control.gate.watch();
         let Some(open) = watch.as_mut() else {

@@ -19,13 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
 use client::report::PaymentReport;
 use client::{Leg, Order, Place, Target};
 use cluster::story::{CoordinatorPoint, NodePoint};
 use serde::{Deserialize, Serialize};
 
-use super::{Control, Here, bad, blocking, body};
+use super::{Control, Here, bad, blocking};
+use crate::extract::JsonOrNone;
 use crate::paths::Paths;
 use crate::problem::Problem;
 
@@ -131,8 +131,10 @@ struct TransactionLine {
     report: PaymentReport,
 }
 
-async fn play(Here(control): Here, bytes: Bytes) -> Result<Json<Told>, Problem> {
-    let scenario: Scenario = body(&bytes)?;
+async fn play(
+    Here(control): Here,
+    JsonOrNone(scenario): JsonOrNone<Scenario>,
+) -> Result<Json<Told>, Problem> {
     blocking(move || {
         let _begun = control.begin("a scenario")?;
         scenario.play(&control).map(Json)
