@@ -70,11 +70,7 @@ async fn state(
                 .state(query.after)
                 .map_err(|error| lost(&view, &error))?
         } else {
-            let dir = control.keeper().config().dir;
-            control
-                .program
-                .stored(&dir, view.target)?
-                .page(query.after.as_deref())
+            control.stored(&view)?.page(query.after.as_deref())
         };
         Ok(Json(State {
             owner,
