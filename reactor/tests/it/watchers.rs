@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use protocol::codec;
 use protocol::hello::{Control, Hello};
@@ -252,6 +254,33 @@ fn two_answers_that_read_alike_both_wait_at_the_gate_and_both_arrive() {
     assert_eq!(client.text(), "echo t2");
     assert!(!watcher.gate(&WatchAsk::Gate(false)).closed);
     assert_eq!(client.text(), "echo t2");
+}
+
+#[test]
+fn time_that_passes_while_something_waits_does_not_count() {
+    let server = server();
+    let mut client = Wire::client(server.address());
+    let mut watcher = Watcher::connect(server.address());
+    watcher.gate(&WatchAsk::Gate(true));
+    client.say("echo t1");
+    while watcher.gate(&WatchAsk::Gate(true)).waiting == 0 {}
+    let begin = Instant::now();
+    client.say("after 400");
+    server.shared.sync_takes_ms.store(300, Ordering::SeqCst);
+    assert_eq!(
+        client.ask("write no-transaction"),
+        "write no-transaction is record 2"
+    );
+    watcher.gate(&WatchAsk::Gate(false));
+    assert_eq!(
+        (client.text(), client.text()),
+        ("echo t1".to_owned(), "fired 400".to_owned())
+    );
+    assert!(
+        begin.elapsed() >= Duration::from_millis(700),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[test]
