@@ -75,6 +75,8 @@ fn balances_written_badly_are_refused_whole() {
 fn a_later_edit_by_hand_is_refused_and_the_right_command_named() {
     let mut world = World::start("json");
     world.run("transfer N1/A N2/B 10").prints(&[]);
+    // The client hears of a decision before every node does.
+    world.whole();
     world.cluster.stop(node("N1")).unwrap();
     let whole = files(world.path(), "node_N1");
     let path = world.path().join("node_N1_state.json");
