@@ -109,21 +109,27 @@ pub(crate) fn forget_old<D: Disk>(home: &Home<D>) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::Owner;
     use crate::disk::OsDisk;
     use crate::json::names::Names;
     use protocol::id::StoreId;
 
-    #[test]
-    fn a_segment_that_is_used_again_keeps_nothing_of_what_it_held() {
-        let dir = tempfile::tempdir().unwrap();
-        let home = Home {
-            disk: OsDisk::new(dir.path()),
+    fn home(dir: &Path) -> Home<OsDisk> {
+        Home {
+            disk: OsDisk::new(dir),
             names: Names::new(Owner::Coordinator),
             owner: Owner::Coordinator,
             store: StoreId(7),
-        };
+        }
+    }
+
+    #[test]
+    fn a_segment_that_is_used_again_keeps_nothing_of_what_it_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = home(dir.path());
         let len = 3 * STEP + 100;
         for (old_len, round) in [(len / 2, 1), (len, 2), (2 * len, 3)] {
             let closed = home.names.closed(round);
@@ -145,12 +151,7 @@ mod tests {
     #[test]
     fn only_so_many_are_put_by_and_all_are_forgotten() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home {
-            disk: OsDisk::new(dir.path()),
-            names: Names::new(Owner::Coordinator),
-            owner: Owner::Coordinator,
-            store: StoreId(7),
-        };
+        let home = home(dir.path());
         for first in 1..10 {
             let closed = home.names.closed(first);
             std::fs::write(dir.path().join(&closed), b"x").unwrap();
