@@ -206,22 +206,17 @@ impl Service for CoordinatorService {
     fn said(&self, message: &CoordinatorMessage) -> Option<Meaning> {
         let moment = match message {
             CoordinatorMessage::Node(_) => Moment::Passes,
-            CoordinatorMessage::Client(reply) => match &reply.answer {
-                Answer::Outcome(Outcome::Committed { .. }) => Moment::Ends(End::Committed),
-                Answer::Outcome(Outcome::Aborted { refusal, .. }) => {
-                    Moment::Ends(End::Aborted(refusal.reason.word()))
+            CoordinatorMessage::Client(reply) => {
+                let Answer::Outcome(outcome) = &reply.answer else {
+                    return None;
+                };
+                match outcome {
+                    Outcome::Committed { .. } => Moment::Ends(End::Committed),
+                    Outcome::Aborted { refusal, .. } => Moment::Ends(End::Aborted(refusal.reason.word())),
+                    Outcome::Unknown { .. } => Moment::Ends(End::Unknown),
+                    Outcome::Reused | Outcome::Rejected { .. } => return None,
                 }
-                Answer::Outcome(Outcome::Unknown { .. }) => Moment::Ends(End::Unknown),
-                Answer::Outcome(Outcome::Reused | Outcome::Rejected { .. })
-                | Answer::Balance(_)
-                | Answer::Accounts(_)
-                | Answer::Audit(_)
-                | Answer::Status(_)
-                | Answer::Txn(_)
-                | Answer::List(_)
-                | Answer::Done(_)
-                | Answer::Failed(_) => return None,
-            },
+            }
         };
         let txn = message.txn();
         (txn.is_some() || moment != Moment::Passes).then_some(Meaning { txn, moment })

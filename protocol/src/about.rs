@@ -43,18 +43,13 @@ impl FromNode {
 impl Reply {
     /// The transaction whose end this tells.
     pub fn txn(&self) -> Option<TxnId> {
-        match &self.answer {
-            Answer::Outcome(Outcome::Committed { txn }) => Some(*txn),
-            Answer::Outcome(Outcome::Aborted { txn, .. }) => *txn,
-            Answer::Outcome(Outcome::Unknown { .. } | Outcome::Reused | Outcome::Rejected { .. })
-            | Answer::Balance(_)
-            | Answer::Accounts(_)
-            | Answer::Audit(_)
-            | Answer::Status(_)
-            | Answer::Txn(_)
-            | Answer::List(_)
-            | Answer::Done(_)
-            | Answer::Failed(_) => None,
+        let Answer::Outcome(outcome) = &self.answer else {
+            return None;
+        };
+        match outcome {
+            Outcome::Committed { txn } => Some(*txn),
+            Outcome::Aborted { txn, .. } => *txn,
+            Outcome::Unknown { .. } | Outcome::Reused | Outcome::Rejected { .. } => None,
         }
     }
 }
