@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::id::AccountId;
 use crate::money::Balance;
+use crate::plain::Plain;
 
 /// A record's number in its log: 1, 2, 3, … without a gap for as long as the store lives. 0 means "nothing".
 pub type Seq = u64;
@@ -61,7 +62,7 @@ pub struct AccountLine {
 pub trait Fold: Clone + Debug + PartialEq + Send + 'static {
     /// What is appended to the log. Serialises to a JSON object with an `action`. Here and in entries, members that this
     /// program does not know are refused: what a later version wrote must not be lost in silence.
-    type Record: Clone + Debug + Display + PartialEq + Serialize + DeserializeOwned + Send + 'static;
+    type Record: Clone + Debug + Display + PartialEq + Plain + Serialize + DeserializeOwned + Send + 'static;
     /// Names one entry.
     type Key: Clone + Debug + Ord + Serialize + DeserializeOwned + Send + 'static;
     /// One small piece of the state with its key in it.

@@ -162,6 +162,11 @@ impl AccountId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Parses what our own records hold, where `@world` may stand.
+    pub(crate) fn parse_ours(text: &str) -> Result<AccountId, BadName> {
+        text.parse().map(|OurAccount(account)| account)
+    }
 }
 
 impl Ord for AccountId {
@@ -251,10 +256,9 @@ impl Place {
         let (node, account) = text
             .split_once('/')
             .ok_or_else(|| bad_name("a place", text, "write node/account"))?;
-        let OurAccount(account) = account.parse()?;
         Ok(Place {
+            account: AccountId::parse_ours(account)?,
             node: node.parse()?,
-            account,
         })
     }
 }
@@ -293,7 +297,7 @@ pub struct StoreId(pub u64);
 pub type CoordinatorId = StoreId;
 
 impl StoreId {
-    fn text(self) -> Text<16> {
+    pub(crate) fn text(self) -> Text<16> {
         let mut text = Text::new();
         text.push_hex(self.0);
         text
@@ -388,7 +392,7 @@ impl TxnId {
 }
 
 impl TxnId {
-    fn text(self) -> Text<48> {
+    pub(crate) fn text(self) -> Text<48> {
         let mut text = Text::new();
         text.push_hex(self.coordinator.0);
         text.push("-");
@@ -528,7 +532,7 @@ impl RequestId {
         }
     }
 
-    fn text(self) -> Text<32> {
+    pub(crate) fn text(self) -> Text<32> {
         let mut text = Text::new();
         text.push_hex_digits(self.0, 32);
         text

@@ -93,19 +93,13 @@ impl Serialize for Leg {
 
 impl<'de> Deserialize<'de> for Leg {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Leg, D::Error> {
-        /// A leg as our own records hold it.
         struct Ours(Leg);
 
         impl FromStr for Ours {
             type Err = String;
 
             fn from_str(text: &str) -> Result<Ours, String> {
-                let (place, delta) = text
-                    .rsplit_once(':')
-                    .ok_or_else(|| BadOrder::LegSyntax.to_string())?;
-                let place = Place::parse_ours(place).map_err(|bad| bad.to_string())?;
-                let delta = delta.parse().map_err(|bad: BadAmount| bad.to_string())?;
-                Ok(Ours(Leg { place, delta }))
+                Leg::parse_ours(text).map(Ours)
             }
         }
 
@@ -127,7 +121,17 @@ impl fmt::Display for Leg {
 const LEG_LEN_MAX: usize = NODE_ID_LEN_MAX + 1 + ACCOUNT_ID_LEN_MAX + 1 + 1 + 19;
 
 impl Leg {
-    fn text(&self) -> Text<LEG_LEN_MAX> {
+    /// Parses what our own records hold, where `@world` may stand.
+    pub(crate) fn parse_ours(text: &str) -> Result<Leg, String> {
+        let (place, delta) = text
+            .rsplit_once(':')
+            .ok_or_else(|| BadOrder::LegSyntax.to_string())?;
+        let place = Place::parse_ours(place).map_err(|bad| bad.to_string())?;
+        let delta = delta.parse().map_err(|bad: BadAmount| bad.to_string())?;
+        Ok(Leg { place, delta })
+    }
+
+    pub(crate) fn text(&self) -> Text<LEG_LEN_MAX> {
         let delta = self.delta.get();
         let mut text = Text::new();
         text.push(self.place.node.as_str());
@@ -233,6 +237,11 @@ impl From<Parts> for Order {
 }
 
 impl Order {
+    /// An order as it was written.
+    pub(crate) fn of_parts(legs: Vec<Leg>, opens: bool) -> Order {
+        Parts { legs, opens }.into()
+    }
+
     /// Merges legs per account (R19), sorts them and checks that nothing is created or lost.
     ///
     /// # Errors

@@ -103,6 +103,7 @@ pub mod message;
 pub mod money;
 pub mod numbers;
 pub mod participant;
+pub mod plain;
 pub mod planted;
 pub mod reason;
 pub mod request;

@@ -11,7 +11,9 @@
 
 use protocol::fold::Seq;
 use protocol::id::StoreId;
+use protocol::plain::Plain;
 use protocol::planted;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::seal::{hex, unhex};
@@ -137,20 +139,48 @@ fn number(digits: &[u8]) -> Option<u64> {
 ///
 /// # Panics
 /// If the record is not a JSON object with members.
-pub(crate) fn write_record<R: Serialize>(seq: Seq, record: &R, out: &mut Vec<u8>) {
+pub(crate) fn write_record<R: Serialize + Plain>(seq: Seq, record: &R, out: &mut Vec<u8>) {
     let start = open(out);
     out.extend_from_slice(SEQ);
     write_number(seq, out);
-    let object = out.len();
-    serde_json::to_writer(&mut *out, record).expect("records are JSON objects, and memory takes them");
-    assert!(
-        out[object..].starts_with(b"{\"") && out.ends_with(b"}"),
-        "a record is a JSON object with members"
-    );
-    // The object's own brace makes room for the comma behind the sequence; its closing brace closes the line.
-    out[object] = b',';
-    out.pop();
+    out.push(b',');
+    write_members(record, out);
     close(start, out);
+}
+
+/// Appends the members of a record's JSON object.
+fn write_members<R: Serialize + Plain>(record: &R, out: &mut Vec<u8>) {
+    let object = |out: &mut Vec<u8>| {
+        let start = out.len();
+        serde_json::to_writer(&mut *out, record).expect("records are JSON objects, and memory takes them");
+        assert!(
+            out[start..].starts_with(b"{\"") && out.ends_with(b"}"),
+            "a record is a JSON object with members"
+        );
+        // The last byte in front of the members is the comma behind the sequence; the last brace closes the line.
+        out.remove(start);
+        out.pop();
+    };
+    let start = out.len();
+    if !record.write(out) {
+        out.truncate(start);
+        object(out);
+    } else if cfg!(debug_assertions) {
+        let mut expected = Vec::new();
+        object(&mut expected);
+        assert_eq!(out[start..], expected, "a plain form is what serde would write");
+    }
+}
+
+/// What the members of a record's JSON object say.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn read_members<R: DeserializeOwned + Plain>(members: &[u8]) -> Result<R, serde_json::Error> {
+    match R::read(members) {
+        Some(record) => Ok(record),
+        None => serde_json::from_slice(&[b"{", members, b"}"].concat()),
+    }
 }
 
 /// Appends a line that says how far the log is durable.
@@ -198,6 +228,8 @@ mod tests {
         action: &'static str,
         text: &'static str,
     }
+
+    impl Plain for Record {}
 
     fn lines() -> Vec<u8> {
         let mut out = Vec::new();

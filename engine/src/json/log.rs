@@ -4,6 +4,7 @@ use std::io;
 use std::mem;
 
 use protocol::fold::Seq;
+use protocol::plain::Plain;
 use protocol::planted;
 use serde::Serialize;
 
@@ -77,7 +78,7 @@ impl<D: Disk> Log<D> {
     }
 
     /// Appends records; nothing is promised before the next sync.
-    pub(crate) fn append<R: Serialize>(&mut self, records: &[(Seq, R)]) -> Result<(), Error> {
+    pub(crate) fn append<R: Serialize + Plain>(&mut self, records: &[(Seq, R)]) -> Result<(), Error> {
         for (seq, record) in records {
             assert_eq!(*seq, self.appended + 1, "records are numbered without a gap");
             let start = self.buffer.len();

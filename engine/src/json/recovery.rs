@@ -8,6 +8,7 @@ use std::io;
 
 use protocol::fold::{Fold, Seq};
 use protocol::id::StoreId;
+use protocol::plain::Plain;
 use protocol::planted;
 use serde::de::DeserializeOwned;
 
@@ -189,9 +190,8 @@ impl Logged<'_> {
     ///
     /// # Errors
     /// [`Error::Corrupt`] if this program does not know such a record.
-    pub(crate) fn record<R: DeserializeOwned>(&self) -> Result<R, Error> {
-        let object = [b"{", self.members, b"}"].concat();
-        serde_json::from_slice(&object).map_err(|error| {
+    pub(crate) fn record<R: DeserializeOwned + Plain>(&self) -> Result<R, Error> {
+        line::read_members(self.members).map_err(|error| {
             let why = format!("record {} is not known here: {error}", self.seq);
             self.source.corrupt(self.at.line, self.at.offset, why)
         })

@@ -5,6 +5,8 @@
 //! names a synced sequence at or past the one expected there, something that was durable is gone: corruption. Without
 //! such a line nothing from the bad one on was ever promised, and it is dropped.
 
+use std::io::BufRead;
+
 use protocol::fold::Seq;
 use protocol::id::StoreId;
 use protocol::planted;
@@ -196,15 +198,11 @@ impl<'a> Lines<'a> {
             line: self.number,
             offset: self.offset,
         };
-        let parsed = match rest.iter().position(|&byte| byte == b'\n') {
-            Some(end) => {
-                self.offset += end + 1;
-                line::parse(&rest[..end])
-            }
-            None => {
-                self.offset = self.bytes.len();
-                Err(BadLine::Shape)
-            }
+        let len = { rest }.skip_until(b'\n').expect("memory can be read");
+        self.offset += len;
+        let parsed = match rest[..len].strip_suffix(b"\n") {
+            Some(line) => line::parse(line),
+            None => Err(BadLine::Shape),
         };
         self.number += 1;
         Some((at, parsed))
@@ -240,6 +238,8 @@ mod tests {
     struct Record {
         action: &'static str,
     }
+
+    impl protocol::plain::Plain for Record {}
 
     const SOURCE: Source<'_> = Source {
         path: "log.jsonl",

@@ -11,6 +11,7 @@ use engine::{Clock, Engine, Error, MemDisk, Opened, Owner, StoreConfig, StoreKin
 use protocol::fold::{AccountLine, Fold, Seq, Table};
 use protocol::id::{AccountId, StoreId};
 use protocol::money::Balance;
+use protocol::plain::Plain;
 use serde::{Deserialize, Serialize};
 
 /// Accounts with versions, and notes that stand for everything else.
@@ -67,6 +68,8 @@ impl Bank {
         }
     }
 }
+
+impl Plain for Record {}
 
 impl Fold for Bank {
     type Record = Record;

@@ -9,6 +9,7 @@ use engine::{Engine, Error, Opened, Owner, StoreConfig, StoreKind};
 use protocol::fold::{AccountLine, Fold, Seq, Table};
 use protocol::id::AccountId;
 use protocol::money::Balance;
+use protocol::plain::Plain;
 use serde::{Deserialize, Serialize};
 
 /// A state with one map for each table.
@@ -48,6 +49,8 @@ pub(crate) struct Entry {
     id: u32,
     text: String,
 }
+
+impl Plain for Record {}
 
 impl Fold for Toy {
     type Record = Record;

@@ -6,6 +6,7 @@ use std::fmt;
 use protocol::fold::{AccountLine, Fold, Seq, Table};
 use protocol::id::AccountId;
 use protocol::money::Balance;
+use protocol::plain::Plain;
 use serde::{Deserialize, Serialize};
 
 /// Accounts and notes.
@@ -47,6 +48,8 @@ pub(super) enum TapeEntry {
     Account(AccountId, Balance, u64),
     Note(u64, String),
 }
+
+impl Plain for TapeRecord {}
 
 impl Fold for Tape {
     type Record = TapeRecord;

@@ -1,5 +1,6 @@
 //! What a coordinator writes to its log.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::fold::Seq;
 use crate::id::{Epoch, Incarnation, NodeId, RequestId, StoreId, TxnId, TxnPoint};
 use crate::leg::Order;
+use crate::plain::plain_records;
 use crate::reason::Reason;
 
 /// One line of a coordinator's log. `action` is the tag; the words are those of the original description.
@@ -95,6 +97,16 @@ pub enum CoordinatorRecord {
         through: Seq,
     },
 }
+
+plain_records!(CoordinatorRecord {
+    "START" Start { txn, request, order }
+    "PREPARE" Prepare { txn, node }
+    "COMMIT" Commit { txn }
+    "ABORT" Abort { txn, reason }
+    "COMPLETE" Complete { txn }
+    "MARK" Mark { node, below }
+    "PROVED" Proved { node, through }
+});
 
 impl fmt::Display for CoordinatorRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,6 +12,7 @@ use crate::ledger::HoldKind;
 use crate::leg::{Nodes, Operations, few};
 use crate::message::{Home, OperatorWord};
 use crate::money::Balance;
+use crate::plain::plain_records;
 use crate::reason::Reason;
 
 /// One line of a node's log. `action` is the tag; the words are those of the original description.
@@ -138,6 +139,16 @@ pub enum NodeRecord {
         requests: u64,
     },
 }
+
+plain_records!(NodeRecord {
+    "prepare_ok" PrepareOk { txn, operations, opens, participants, home, hold }
+    "prepare_failed" PrepareFailed { txn, reason, holder, home }
+    "commit" Commit { txn }
+    "commit_one_phase" CommitOnePhase { txn, operations, opens, home }
+    "abort" Abort { txn, reason, bind }
+    "mark" Mark { coordinator, below }
+    "proved" Proved { coordinator, through }
+});
 
 impl fmt::Display for NodeRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

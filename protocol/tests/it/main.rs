@@ -5,6 +5,7 @@
 mod bytes;
 mod liars;
 mod oracle;
+mod plain;
 mod random;
 mod snapshot;
 mod stored;

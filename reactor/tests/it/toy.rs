@@ -16,6 +16,7 @@ use protocol::hello::{Hello, Role};
 use protocol::id::{AccountId, NodeId, StoreId, TxnId};
 use protocol::message::watch::Party;
 use protocol::money::Balance;
+use protocol::plain::Plain;
 use reactor::{
     Config, Counters, Dial, End, Error, Limits, Listen, Meaning, Moment, Peer, Reactor, Service, Session,
     Stopper,
@@ -34,6 +35,8 @@ impl fmt::Display for Line {
 /// Counts its records.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Count(Seq);
+
+impl Plain for Line {}
 
 impl Fold for Count {
     type Record = Line;
