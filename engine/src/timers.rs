@@ -5,11 +5,11 @@
 //! clearing out.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, HashMap};
-use std::hash::Hash;
+use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use protocol::table::Seeded;
+use protocol::index::Key;
+use protocol::table::Keyed;
 
 /// When a timer fires, and its place among those set so far.
 type Slot = (Instant, u64);
@@ -20,7 +20,7 @@ const CANCELLED_MAX: usize = 64;
 /// A set of named timers.
 #[derive(Debug)]
 pub struct Timers<T> {
-    running: HashMap<T, Slot, Seeded>,
+    running: Keyed<T, Slot>,
     /// Soonest first. May hold timers that are not running any more, but not in front.
     queue: BinaryHeap<Reverse<Queued<T>>>,
     set_count: u64,
@@ -53,17 +53,17 @@ impl<T> Ord for Queued<T> {
     }
 }
 
-impl<T: Clone + Eq + Hash> Default for Timers<T> {
+impl<T: Copy + Ord + Key> Default for Timers<T> {
     fn default() -> Timers<T> {
         Timers::new()
     }
 }
 
-impl<T: Clone + Eq + Hash> Timers<T> {
+impl<T: Copy + Ord + Key> Timers<T> {
     /// None is running.
     pub fn new() -> Timers<T> {
         Timers {
-            running: HashMap::default(),
+            running: Keyed::default(),
             queue: BinaryHeap::new(),
             set_count: 0,
         }
@@ -73,7 +73,7 @@ impl<T: Clone + Eq + Hash> Timers<T> {
     pub fn set(&mut self, name: T, at: Instant) {
         self.set_count += 1;
         let slot = (at, self.set_count);
-        let replaced = self.running.insert(name.clone(), slot);
+        let replaced = self.running.insert(name, slot);
         self.queue.push(Reverse(Queued { slot, name }));
         if replaced.is_some() {
             self.tidy();
@@ -94,13 +94,11 @@ impl<T: Clone + Eq + Hash> Timers<T> {
 
     /// Lets every running timer fire later by so much.
     pub fn postpone(&mut self, by: Duration) {
-        for (at, _) in self.running.values_mut() {
-            *at += by;
-        }
-        let queued = self.running.iter().map(|(name, &slot)| {
-            let name = name.clone();
-            Reverse(Queued { slot, name })
-        });
+        self.running.each_value(|(at, _)| *at += by);
+        let queued = self
+            .running
+            .iter()
+            .map(|(&name, &slot)| Reverse(Queued { slot, name }));
         self.queue = queued.collect();
     }
 
@@ -148,9 +146,18 @@ pub struct Mark(u64);
 mod tests {
     use super::*;
 
-    fn due(timers: &mut Timers<&'static str>, now: Instant) -> Vec<&'static str> {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    struct Name(&'static str);
+
+    impl Key for Name {
+        fn bucket(&self) -> u32 {
+            protocol::index::hash(self.0)
+        }
+    }
+
+    fn due(timers: &mut Timers<Name>, now: Instant) -> Vec<&'static str> {
         let mark = timers.mark();
-        std::iter::from_fn(|| timers.pop_due(now, mark)).collect()
+        std::iter::from_fn(|| timers.pop_due(now, mark).map(|Name(name)| name)).collect()
     }
 
     #[test]
@@ -158,9 +165,9 @@ mod tests {
         let start = Instant::now();
         let ms = |ms| start + Duration::from_millis(ms);
         let mut timers = Timers::new();
-        timers.set("late", ms(30));
-        timers.set("first", ms(10));
-        timers.set("second", ms(10));
+        timers.set(Name("late"), ms(30));
+        timers.set(Name("first"), ms(10));
+        timers.set(Name("second"), ms(10));
         assert_eq!(timers.next(), Some(ms(10)));
         assert_eq!(due(&mut timers, ms(9)), Vec::<&str>::new());
         assert_eq!(due(&mut timers, ms(20)), ["first", "second"]);
@@ -174,11 +181,11 @@ mod tests {
         let start = Instant::now();
         let ms = |ms| start + Duration::from_millis(ms);
         let mut timers = Timers::new();
-        timers.set("a", ms(1));
-        timers.set("a", ms(5));
-        timers.set("b", ms(1));
-        timers.cancel(&"b");
-        timers.cancel(&"never set");
+        timers.set(Name("a"), ms(1));
+        timers.set(Name("a"), ms(5));
+        timers.set(Name("b"), ms(1));
+        timers.cancel(&Name("b"));
+        timers.cancel(&Name("never set"));
         assert_eq!(due(&mut timers, ms(4)), Vec::<&str>::new());
         assert_eq!(due(&mut timers, ms(5)), ["a"]);
     }
@@ -188,13 +195,13 @@ mod tests {
         let start = Instant::now();
         let ms = |ms| start + Duration::from_millis(ms);
         let mut timers = Timers::new();
-        timers.set("b", ms(20));
-        timers.set("a", ms(10));
-        timers.set("c", ms(20));
+        timers.set(Name("b"), ms(20));
+        timers.set(Name("a"), ms(10));
+        timers.set(Name("c"), ms(20));
         timers.postpone(Duration::from_millis(5));
-        timers.cancel(&"a");
+        timers.cancel(&Name("a"));
         assert_eq!(timers.next(), Some(ms(25)));
-        timers.set("d", ms(24));
+        timers.set(Name("d"), ms(24));
         assert_eq!(due(&mut timers, ms(25)), ["d", "b", "c"]);
         assert_eq!(timers.next(), None);
     }
@@ -203,10 +210,10 @@ mod tests {
     fn a_timer_set_while_timers_fire_waits_for_the_next_turn() {
         let now = Instant::now();
         let mut timers = Timers::new();
-        timers.set("a", now);
+        timers.set(Name("a"), now);
         let mark = timers.mark();
-        assert_eq!(timers.pop_due(now, mark), Some("a"));
-        timers.set("a", now);
+        assert_eq!(timers.pop_due(now, mark), Some(Name("a")));
+        timers.set(Name("a"), now);
         assert_eq!(timers.pop_due(now, mark), None);
         assert_eq!(due(&mut timers, now), ["a"]);
     }

@@ -9,9 +9,12 @@ use core::hash::{Hash, Hasher};
 use core::ops::Bound::{Excluded, Unbounded};
 
 use crate::id::AccountId;
-use crate::index::{self, Index};
+use crate::index::{self, Index, place};
 use crate::ledger::Account;
 use crate::table::hash_unordered;
+
+/// Where an account stands. It never moves.
+pub(crate) type Slot = u32;
 
 /// New names that may wait to be sorted in, whatever the number of accounts.
 const RECENT_MIN: usize = 1024;
@@ -22,32 +25,46 @@ pub(crate) struct Accounts {
     slots: Vec<(AccountId, Account)>,
     index: Index,
     /// All slots in name order, but for the recent ones.
-    order: Vec<u32>,
+    order: Vec<Slot>,
     /// Accounts that were opened since `order` was made. They are sorted in when there are many: in all a few moves
     /// for each account, instead of a tree that holds every name a second time.
-    recent: BTreeMap<AccountId, u32>,
+    recent: BTreeMap<AccountId, Slot>,
 }
 
 impl Accounts {
     /// One account.
     pub(crate) fn get(&self, id: &AccountId) -> Option<&Account> {
-        self.slot(id).map(|slot| &self.at(slot).1)
+        self.slot(id).map(|slot| self.at(slot))
     }
 
-    /// One account, to change it.
-    pub(crate) fn get_mut(&mut self, id: &AccountId) -> Option<&mut Account> {
-        let place = place(self.slot(id)?);
-        Some(&mut self.slots[place].1)
+    /// Where an account stands, if it is there.
+    pub(crate) fn slot(&self, id: &AccountId) -> Option<Slot> {
+        self.index.find(index::hash(id), |slot| self.entry(slot).0 == *id)
     }
 
-    /// Adds an account. Returns whether there was none of this name.
-    pub(crate) fn insert(&mut self, id: AccountId, account: Account) -> bool {
+    /// The account that stands there.
+    pub(crate) fn at(&self, slot: Slot) -> &Account {
+        &self.entry(slot).1
+    }
+
+    /// The same, to change it.
+    pub(crate) fn at_mut(&mut self, slot: Slot) -> &mut Account {
+        &mut self.slots[place(slot)].1
+    }
+
+    /// The name of the account that stands there.
+    pub(crate) fn name(&self, slot: Slot) -> &AccountId {
+        &self.entry(slot).0
+    }
+
+    /// Adds an account. Returns where it stands, or `None` if the name is taken.
+    pub(crate) fn insert(&mut self, id: AccountId, account: Account) -> Option<Slot> {
         if self.slot(&id).is_some() {
-            return false;
+            return None;
         }
         let slot = u32::try_from(self.slots.len()).expect("fewer than four billion accounts");
         self.index.insert(index::hash(&id), slot);
-        let is_last = self.order.last().is_none_or(|&last| self.at(last).0 < id);
+        let is_last = self.order.last().is_none_or(|&last| *self.name(last) < id);
         if self.recent.is_empty() && is_last {
             self.order.push(slot);
         } else {
@@ -57,7 +74,7 @@ impl Accounts {
         if self.recent.len() > RECENT_MIN + self.order.len() / 8 {
             self.sort_in();
         }
-        true
+        Some(slot)
     }
 
     /// How many there are.
@@ -73,26 +90,22 @@ impl Accounts {
     /// The accounts behind `after`, or all, in name order.
     pub(crate) fn behind(&self, after: Option<&AccountId>) -> impl Iterator<Item = (&AccountId, &Account)> {
         let from = after.map_or(0, |after| {
-            self.order.partition_point(|&slot| self.at(slot).0 <= *after)
+            self.order.partition_point(|&slot| self.name(slot) <= after)
         });
         let mut sorted = self.order[from..].iter().copied().peekable();
         let recent = self.recent.range((after.map_or(Unbounded, Excluded), Unbounded));
         let mut recent = recent.map(|(_, &slot)| slot).peekable();
         core::iter::from_fn(move || {
             let slot = match (sorted.peek(), recent.peek()) {
-                (Some(&one), Some(&other)) if self.at(one).0 > self.at(other).0 => recent.next(),
+                (Some(&one), Some(&other)) if self.name(one) > self.name(other) => recent.next(),
                 (Some(_), _) => sorted.next(),
                 (None, _) => recent.next(),
             };
-            slot.map(|slot| self.at(slot)).map(|(id, account)| (id, account))
+            slot.map(|slot| (self.name(slot), self.at(slot)))
         })
     }
 
-    fn slot(&self, id: &AccountId) -> Option<u32> {
-        self.index.find(index::hash(id), |slot| self.at(slot).0 == *id)
-    }
-
-    fn at(&self, slot: u32) -> &(AccountId, Account) {
+    fn entry(&self, slot: Slot) -> &(AccountId, Account) {
         &self.slots[place(slot)]
     }
 
@@ -103,7 +116,7 @@ impl Accounts {
         let mut to = from + recent.len();
         self.order.resize(to, 0);
         for (id, slot) in recent.into_iter().rev() {
-            while from > 0 && self.at(self.order[from - 1]).0 > id {
+            while from > 0 && *self.name(self.order[from - 1]) > id {
                 from -= 1;
                 to -= 1;
                 self.order[to] = self.order[from];
@@ -112,10 +125,6 @@ impl Accounts {
             self.order[to] = slot;
         }
     }
-}
-
-fn place(slot: u32) -> usize {
-    usize::try_from(slot).expect("at least 32 bits")
 }
 
 /// Two tables are the same if they hold the same accounts, in whatever order those were opened.
@@ -163,10 +172,10 @@ mod tests {
         let (mut up, mut shuffled) = (Accounts::default(), Accounts::default());
         let sorted: BTreeMap<AccountId, Account> = (0..count).map(|n| (id(n), account(n))).collect();
         for (id, account) in &sorted {
-            assert!(up.insert(id.clone(), *account));
+            assert!(up.insert(id.clone(), *account).is_some());
         }
         for n in mixed(count) {
-            assert!(shuffled.insert(id(n), account(n)));
+            assert!(shuffled.insert(id(n), account(n)).is_some());
         }
         assert!(
             !shuffled.recent.is_empty() && !shuffled.order.is_empty(),
@@ -191,7 +200,7 @@ mod tests {
         let table = |accounts: &[(u64, u64)]| {
             let mut table = Accounts::default();
             for &(n, balance) in accounts {
-                assert!(table.insert(id(n), account(balance)));
+                assert!(table.insert(id(n), account(balance)).is_some());
             }
             table
         };
@@ -205,12 +214,13 @@ mod tests {
     #[test]
     fn a_name_is_taken_once() {
         let mut accounts = Accounts::default();
-        assert!(accounts.insert(id(1), account(5)));
-        assert!(!accounts.insert(id(1), account(6)));
+        let slot = accounts.insert(id(1), account(5)).unwrap();
+        assert_eq!(accounts.insert(id(1), account(6)), None);
         assert_eq!(accounts.get(&id(1)), Some(&account(5)));
-        accounts.get_mut(&id(1)).unwrap().balance = 9;
+        assert_eq!((accounts.slot(&id(1)), accounts.name(slot)), (Some(slot), &id(1)));
+        accounts.at_mut(slot).balance = 9;
         assert_eq!(accounts.get(&id(1)).unwrap().balance, 9);
-        assert_eq!(accounts.get_mut(&id(2)), None);
+        assert_eq!(accounts.slot(&id(2)), None);
         assert_eq!(accounts.len(), 1);
     }
 }

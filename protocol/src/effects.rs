@@ -7,9 +7,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{Debug, Display};
-use core::hash::Hash;
 
 use crate::fold::{Fold, Seq};
+use crate::index::Key;
 
 /// A pure state machine: the coordinator or a participant.
 pub trait Machine {
@@ -22,7 +22,7 @@ pub trait Machine {
     /// What it says.
     type Message: Clone + Debug + Display;
     /// Names of its timers. The driver owns their durations.
-    type Timer: Clone + Debug + Ord + Hash;
+    type Timer: Copy + Debug + Ord + Key;
 
     /// Takes one input; leaves what is to be done in `effects`.
     fn step(&mut self, input: Self::Input, effects: &mut Effects<Self>);

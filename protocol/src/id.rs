@@ -12,6 +12,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::index::{self, Key};
 use crate::text::Text;
 
 /// Why a name was refused. The text says what a good one looks like.
@@ -369,6 +370,14 @@ pub struct TxnId {
     pub coordinator: CoordinatorId,
     /// Where it stands among that coordinator's transactions.
     pub at: TxnPoint,
+}
+
+/// The transactions of one epoch are neighbours.
+impl Key for TxnId {
+    fn bucket(&self) -> u32 {
+        let TxnPoint { epoch, sequence } = self.at;
+        index::hash(&(self.coordinator, epoch)).wrapping_add(index::low(sequence))
+    }
 }
 
 /// A point in one coordinator's sequence of transactions; low-water marks are such points.

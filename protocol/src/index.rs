@@ -22,20 +22,51 @@ struct Slot {
 }
 
 impl Slot {
-    /// The table takes a bucket from the low bits and a tag from the high ones.
     fn spread(&self) -> u64 {
         spread(self.hash)
     }
 }
 
+/// The table takes a bucket from the low bits and a tag from the high ones. The buckets of hashes that follow each other
+/// are neighbours; their tags have nothing in common.
 fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15; // 2^64 divided by the golden ratio (Knuth, volume 3, 6.4).
+    const HIGH: u64 = !0 << 32;
+    u64::from(hash).wrapping_mul(GOLDEN) & HIGH | u64::from(hash)
+}
+
+/// What a table of slots can find things by.
+pub trait Key: Eq {
+    /// Which bucket it goes to. Keys that are used one after the other do best as neighbours.
+    fn bucket(&self) -> u32;
+}
+
+impl Key for u32 {
+    fn bucket(&self) -> u32 {
+        *self
+    }
+}
+
+impl Key for u64 {
+    fn bucket(&self) -> u32 {
+        low(*self)
+    }
+}
+
+/// The lower half.
+pub(crate) fn low(number: u64) -> u32 {
+    let [.., a, b, c, d] = number.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
+/// The place of a slot in its array.
+pub(crate) fn place(slot: u32) -> usize {
+    usize::try_from(slot).expect("at least 32 bits")
 }
 
 /// A key's hash, as [`Index`] takes it.
-pub(crate) fn hash<K: Hash + ?Sized>(key: &K) -> u32 {
-    let [a, b, c, d, ..] = Seeded.hash_one(key).to_be_bytes();
-    u32::from_be_bytes([a, b, c, d])
+pub fn hash<K: Hash + ?Sized>(key: &K) -> u32 {
+    low(Seeded.hash_one(key) >> 32)
 }
 
 impl Index {
@@ -86,6 +117,20 @@ mod tests {
         assert!(!index.remove(hash(&70u64), 10));
         assert_eq!(index.find(hash(&70u64), is(70)), None);
         assert_eq!(index.find(hash(&77u64), is(77)), Some(11));
+    }
+
+    #[test]
+    fn hashes_that_follow_each_other_have_neighbouring_buckets_and_tags_of_their_own() {
+        let spread: Vec<u64> = (7000..7128).map(spread).collect();
+        assert!(
+            spread
+                .windows(2)
+                .all(|pair| pair[1] & 0xffff == (pair[0] & 0xffff) + 1)
+        );
+        let mut tags: Vec<u64> = spread.iter().map(|spread| spread >> 57).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        assert!(tags.len() > 50, "{} tags for 128 hashes", tags.len());
     }
 
     #[test]

@@ -15,13 +15,13 @@ use core::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Slot};
 use crate::id::{AccountId, TxnId};
 use crate::leg::Operation;
 use crate::money::{Balance, Delta};
 use crate::planted;
 use crate::reason::{Holder, Reason, Refusal};
-use crate::table::{Map, hash_unordered};
+use crate::table::{Keyed, Map, hash_unordered};
 use crate::unseen::Unseen;
 
 /// The lowest balance of `@world`.
@@ -129,10 +129,12 @@ impl Held {
 }
 
 /// The accounts of one node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Ledger {
     accounts: Accounts,
-    held: Map<AccountId, Held>,
+    held: Keyed<Slot, Held>,
+    /// Holds on accounts that are not there yet: deposits that will open them.
+    opening: BTreeMap<AccountId, Held>,
     snapshot: Unseen<Option<Snapshot>>,
 }
 
@@ -154,10 +156,23 @@ impl Snapshot {
     }
 }
 
+/// Two ledgers are the same if they hold the same of the same accounts, wherever those stand.
+impl PartialEq for Ledger {
+    fn eq(&self, other: &Ledger) -> bool {
+        let same = |(id, held): (&AccountId, &Held)| other.held_on(id) == Some(held);
+        self.accounts == other.accounts
+            && self.held.len() == other.held.len()
+            && self.opening.len() == other.opening.len()
+            && self.all_held().all(same)
+    }
+}
+
+impl Eq for Ledger {}
+
 impl Hash for Ledger {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         self.accounts.hash(hasher);
-        hash_unordered(self.held.iter(), hasher);
+        hash_unordered(self.all_held(), hasher);
     }
 }
 
@@ -174,13 +189,14 @@ impl Ledger {
 
     fn check_one(&self, operation: &Operation, opens: bool, kind: HoldKind) -> Result<(), Refusal> {
         let Operation { account: id, delta } = operation;
-        let account = match self.accounts.get(id) {
-            Some(account) => *account,
+        let slot = self.accounts.slot(id);
+        let account = match slot {
+            Some(slot) => *self.accounts.at(slot),
             None if id.is_world() || (opens && !delta.is_debit()) => Account::default(),
             None => return Err(Reason::UnknownAccount(id.clone()).into()),
         };
         let (mut debits, mut credits) = (0, 0);
-        if let Some(held) = self.held.get(id) {
+        if let Some(held) = self.held_at(slot, id) {
             if let Some(holder) = held.blocks(kind) {
                 return Err(Refusal {
                     reason: Reason::LockContention(id.clone()),
@@ -214,7 +230,10 @@ impl Ledger {
             return;
         }
         for Operation { account, delta } in operations {
-            let held = self.held.entry(account.clone()).or_default();
+            let held = match self.accounts.slot(account) {
+                Some(slot) => self.held.get_or_default(slot),
+                None => self.opening.entry(account.clone()).or_default(),
+            };
             let clash = held.blocks(kind);
             assert_eq!(clash, None, "{account} is held by another transaction than {txn}");
             let once = held.holds.insert(txn, (*delta, kind));
@@ -229,57 +248,107 @@ impl Ledger {
 
     /// Lets go of what `txn` holds, changing no balance.
     pub fn release(&mut self, txn: TxnId, operations: &[Operation]) {
-        if planted!(HoldsEndWithPrepare) {
-            return;
-        }
-        for Operation { account, delta } in operations {
-            let held = self
-                .held
-                .get_mut(account)
-                .expect("a prepared transaction holds its accounts");
-            let removed = held.holds.remove(txn);
-            assert!(
-                removed.is_some_and(|(held, _)| held == *delta),
-                "{txn} holds {account} as it was prepared"
-            );
-            if delta.is_debit() {
-                held.debits += i128::from(delta.get());
-            } else {
-                held.credits -= i128::from(delta.get());
-            }
-            if held.holds == Holds::None {
-                assert_eq!(
-                    (held.debits, held.credits),
-                    (0, 0),
-                    "no hold on {account} reserves nothing"
-                );
-                self.held.remove(account);
-            }
+        for operation in operations {
+            let slot = self.accounts.slot(&operation.account);
+            self.release_one(txn, slot, operation);
         }
     }
 
-    /// Applies operations that were held (then released) or just checked. Cannot fail: that was promised.
-    pub fn apply(&mut self, operations: &[Operation]) {
-        for Operation { account: id, delta } in operations {
-            if let Some(snapshot) = &mut self.snapshot.0 {
-                snapshot.keep(id, self.accounts.get(id).copied());
-            }
-            let changed = |account: &Account| {
-                let balance = account
-                    .balance
-                    .checked_add(delta.get())
-                    .expect("headroom was reserved");
-                assert!(balance >= 0 || id.is_world(), "{id} would fall to {balance}");
-                Account {
-                    balance,
-                    version: account.version + 1,
-                }
-            };
-            match self.accounts.get_mut(id) {
-                Some(account) => *account = changed(account),
-                None => _ = self.accounts.insert(id.clone(), changed(&Account::default())),
-            }
+    /// Lets go of what `txn` holds and applies it. Cannot fail: that was promised.
+    pub fn settle(&mut self, txn: TxnId, operations: &[Operation]) {
+        for operation in operations {
+            let slot = self.accounts.slot(&operation.account);
+            self.release_one(txn, slot, operation);
+            self.apply_one(slot, operation);
         }
+    }
+
+    /// Applies operations that were just checked.
+    pub fn apply(&mut self, operations: &[Operation]) {
+        for operation in operations {
+            let slot = self.accounts.slot(&operation.account);
+            self.apply_one(slot, operation);
+        }
+    }
+
+    fn release_one(&mut self, txn: TxnId, slot: Option<Slot>, operation: &Operation) {
+        if planted!(HoldsEndWithPrepare) {
+            return;
+        }
+        let Operation { account, delta } = operation;
+        let held = match slot {
+            Some(slot) => self.held.get_mut(&slot),
+            None => self.opening.get_mut(account),
+        };
+        let held = held.expect("a prepared transaction holds its accounts");
+        let removed = held.holds.remove(txn);
+        assert!(
+            removed.is_some_and(|(held, _)| held == *delta),
+            "{txn} holds {account} as it was prepared"
+        );
+        if delta.is_debit() {
+            held.debits += i128::from(delta.get());
+        } else {
+            held.credits -= i128::from(delta.get());
+        }
+        if held.holds == Holds::None {
+            assert_eq!(
+                (held.debits, held.credits),
+                (0, 0),
+                "no hold on {account} reserves nothing"
+            );
+            match slot {
+                Some(slot) => self.held.remove(&slot),
+                None => self.opening.remove(account),
+            };
+        }
+    }
+
+    fn apply_one(&mut self, slot: Option<Slot>, operation: &Operation) {
+        let Operation { account: id, delta } = operation;
+        let before = slot.map(|slot| *self.accounts.at(slot));
+        if let Some(snapshot) = &mut self.snapshot.0 {
+            snapshot.keep(id, before);
+        }
+        let before = before.unwrap_or_default();
+        let balance = before.balance.checked_add(delta.get());
+        let balance = balance.expect("headroom was reserved");
+        assert!(balance >= 0 || id.is_world(), "{id} would fall to {balance}");
+        let after = Account {
+            balance,
+            version: before.version + 1,
+        };
+        match slot {
+            Some(slot) => *self.accounts.at_mut(slot) = after,
+            None => self.open(id, after),
+        }
+    }
+
+    /// Adds an account. What others hold of it already, because they would have opened it too, stays held.
+    fn open(&mut self, id: &AccountId, account: Account) {
+        let slot = self.accounts.insert(id.clone(), account);
+        let slot = slot.expect("an account is opened once");
+        if let Some(held) = self.opening.remove(id) {
+            self.held.insert(slot, held);
+        }
+    }
+
+    fn held_on(&self, id: &AccountId) -> Option<&Held> {
+        self.held_at(self.accounts.slot(id), id)
+    }
+
+    fn held_at(&self, slot: Option<Slot>, id: &AccountId) -> Option<&Held> {
+        match slot {
+            Some(slot) => self.held.get(&slot),
+            None => self.opening.get(id),
+        }
+    }
+
+    /// All accounts that are held, in no order that means anything.
+    fn all_held(&self) -> impl Iterator<Item = (&AccountId, &Held)> {
+        let held = self.held.iter();
+        let held = held.map(|(&slot, held)| (self.accounts.name(slot), held));
+        held.chain(&self.opening)
     }
 
     /// Begins a copy of all accounts as they are now; see [`crate::fold::Fold::begin_snapshot`].
@@ -314,8 +383,8 @@ impl Ledger {
             return Err("a negative balance");
         }
         match self.accounts.insert(id, account) {
-            true => Ok(()),
-            false => Err("an account twice"),
+            Some(_) => Ok(()),
+            None => Err("an account twice"),
         }
     }
 
@@ -346,15 +415,14 @@ impl Ledger {
 
     /// The transactions that hold an account, oldest id first, and what each would do to it.
     pub fn holds(&self, id: &AccountId) -> impl Iterator<Item = (TxnId, Delta)> {
-        self.held
-            .get(id)
+        self.held_on(id)
             .into_iter()
             .flat_map(|held| held.holds.iter().map(|(txn, (delta, _))| (txn, delta)))
     }
 
     /// Whether any account is held.
     pub fn any_held(&self) -> bool {
-        !self.held.is_empty()
+        !(self.held.is_empty() && self.opening.is_empty())
     }
 
     /// Sum of all balances, `@world` among them.
@@ -496,6 +564,45 @@ mod tests {
         assert_eq!(ledger.len(), 1);
         let overdraft = refusal(ledger.check(&[operation("A", -8)], true, Exclusive));
         assert_eq!(overdraft, Reason::InsufficientFunds("A".parse().unwrap()));
+    }
+
+    #[test]
+    fn two_deposits_that_open_one_account_keep_their_holds_whichever_ends_first() {
+        let a: AccountId = "A".parse().unwrap();
+        for first in [1, 2] {
+            let mut ledger = ledger(&[("B", 5)]);
+            for n in [1, 2] {
+                let credit = [operation("A", 10 * n)];
+                ledger.check(&credit, true, Escrow).unwrap();
+                ledger.hold(txn(n.unsigned_abs()), &credit, Escrow);
+            }
+            assert_eq!((ledger.len(), ledger.holds(&a).count()), (1, 2));
+            ledger.settle(txn(first), &[operation("A", 10 * i64::try_from(first).unwrap())]);
+            let left = 3 - first;
+            let delta = 10 * i64::try_from(left).unwrap();
+            assert_eq!(
+                ledger.holds(&a).collect::<Vec<_>>(),
+                [(txn(left), delta.try_into().unwrap())]
+            );
+            ledger.check(&[operation("A", 1)], false, Exclusive).unwrap_err();
+            ledger.settle(txn(left), &[operation("A", delta)]);
+            assert_eq!(ledger.account(&a).unwrap().balance, 30);
+            assert!(!ledger.any_held());
+        }
+    }
+
+    #[test]
+    fn ledgers_are_the_same_by_what_accounts_hold_and_not_by_where_they_stand() {
+        let one = |balances: &[(&str, i64)], held: i64| {
+            let mut ledger = ledger(balances);
+            ledger.hold(txn(1), &[operation("A", held)], Escrow);
+            ledger
+        };
+        let up = one(&[("A", 100), ("B", 100)], -30);
+        assert_eq!(up, one(&[("B", 100), ("A", 100)], -30));
+        assert_ne!(up, one(&[("B", 100), ("A", 100)], -31));
+        let hash = |ledger: &Ledger| core::hash::BuildHasher::hash_one(&crate::table::Seeded, ledger);
+        assert_eq!(hash(&up), hash(&one(&[("B", 100), ("A", 100)], -30)));
     }
 
     #[test]

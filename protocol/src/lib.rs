@@ -95,7 +95,7 @@ pub mod frame;
 pub mod hello;
 pub mod histogram;
 pub mod id;
-mod index;
+pub mod index;
 pub mod ledger;
 pub mod leg;
 pub mod locking;

@@ -6,6 +6,8 @@ use core::hash::{BuildHasher, Hash, Hasher};
 
 use hashbrown::HashMap;
 
+use crate::index::{Index, Key, place};
+
 /// The hash function: foldhash with a fixed seed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seeded;
@@ -25,45 +27,113 @@ impl BuildHasher for Seeded {
 pub(crate) type Map<K, V> = HashMap<K, V, Seeded>;
 
 /// A hash table that shows its entries in key order only. Finding one costs little, walking through all of them a sort.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keyed<K: Eq + Hash, V>(Map<K, V>);
+///
+/// Entries stand in an array, those that came one after the other side by side, and so do their buckets in the index, if
+/// the keys are numbered: what is looked up in the order in which it came, as transactions are, is mostly in the
+/// processor's cache already.
+#[derive(Clone, Debug)]
+pub struct Keyed<K, V> {
+    index: Index,
+    slots: Vec<Option<(K, V)>>,
+    /// Slots without an entry. The last one emptied is the first to be used again.
+    free: Vec<u32>,
+}
 
-impl<K: Copy + Ord + Hash, V> Keyed<K, V> {
+impl<K: Key, V> Keyed<K, V> {
     /// The value under `key`.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.0.get(key)
+        let slot = self.slot(key, key.bucket())?;
+        self.slots[place(slot)].as_ref().map(|(_, value)| value)
     }
 
     /// The same, to change it.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.0.get_mut(key)
+        let slot = self.slot(key, key.bucket())?;
+        self.slots[place(slot)].as_mut().map(|(_, value)| value)
+    }
+
+    /// The value under `key`, to change it. If there is none, its default is put there.
+    pub(crate) fn get_or_default(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        let hash = key.bucket();
+        let slot = match self.slot(&key, hash) {
+            Some(slot) => slot,
+            None => self.add(key, V::default(), hash),
+        };
+        let entry = self.slots[place(slot)].as_mut();
+        entry.map(|(_, value)| value).expect("found or just added")
     }
 
     /// Whether there is a value under `key`.
     pub fn contains_key(&self, key: &K) -> bool {
-        self.0.contains_key(key)
+        self.slot(key, key.bucket()).is_some()
     }
 
     /// Puts a value under `key`; returns the one that was there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        self.0.insert(key, value)
+        let hash = key.bucket();
+        if let Some(slot) = self.slot(&key, hash) {
+            let before = self.slots[place(slot)].replace((key, value));
+            return before.map(|(_, value)| value);
+        }
+        self.add(key, value, hash);
+        None
     }
 
     /// Takes the value under `key` away.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        self.0.remove(key)
+        let hash = key.bucket();
+        let slot = self.slot(key, hash)?;
+        self.index.remove(hash, slot);
+        self.free.push(slot);
+        self.slots[place(slot)].take().map(|(_, value)| value)
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.slots.len() - self.free.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
+    /// How many values are `wanted`.
+    pub fn count(&self, wanted: impl Fn(&V) -> bool) -> usize {
+        self.unordered().filter(|(_, value)| wanted(value)).count()
+    }
+
+    /// Each value, to change it in a way that does not depend on the others.
+    pub fn each_value(&mut self, visit: impl FnMut(&mut V)) {
+        let entries = self.slots.iter_mut().flatten();
+        entries.map(|(_, value)| value).for_each(visit);
+    }
+
+    /// Adds an entry whose key has none.
+    fn add(&mut self, key: K, value: V, hash: u32) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).expect("fewer than four billion entries")
+        });
+        self.slots[place(slot)] = Some((key, value));
+        self.index.insert(hash, slot);
+        slot
+    }
+
+    fn slot(&self, key: &K, hash: u32) -> Option<u32> {
+        let holds = |slot| matches!(&self.slots[place(slot)], Some((other, _)) if other == key);
+        self.index.find(hash, holds)
+    }
+
+    fn unordered(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.slots.iter().flatten().map(|(key, value)| (key, value))
+    }
+}
+
+impl<K: Key + Copy + Ord, V> Keyed<K, V> {
     /// All entries, in key order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.that(|_, _| true)
@@ -71,7 +141,10 @@ impl<K: Copy + Ord + Hash, V> Keyed<K, V> {
 
     /// The entries of which `wanted` is true, in key order: cheaper than [`Keyed::iter`] where they are few.
     pub fn that(&self, wanted: impl Fn(&K, &V) -> bool) -> impl Iterator<Item = (&K, &V)> {
-        let mut entries: Vec<(&K, &V)> = self.0.iter().filter(|(key, value)| wanted(key, value)).collect();
+        let mut entries: Vec<(&K, &V)> = self
+            .unordered()
+            .filter(|(key, value)| wanted(key, value))
+            .collect();
         entries.sort_unstable_by_key(|(key, _)| **key);
         entries.into_iter()
     }
@@ -88,44 +161,54 @@ impl<K: Copy + Ord + Hash, V> Keyed<K, V> {
 
     /// The smallest key whose value is `wanted`.
     pub fn first_that(&self, wanted: impl Fn(&V) -> bool) -> Option<K> {
-        let wanted = self.0.iter().filter(|(_, value)| wanted(value));
+        let wanted = self.unordered().filter(|(_, value)| wanted(value));
         wanted.map(|(key, _)| *key).min()
     }
 
     /// Takes away the entries of which `unwanted` is true; returns their keys, in order.
     pub(crate) fn remove_that(&mut self, unwanted: impl Fn(&K, &V) -> bool) -> Vec<K> {
-        let removed = self.0.extract_if(|key, value| unwanted(key, value));
-        let mut removed: Vec<K> = removed.map(|(key, _)| key).collect();
+        let unwanted = self.unordered().filter(|(key, value)| unwanted(key, value));
+        let mut removed: Vec<K> = unwanted.map(|(key, _)| *key).collect();
+        for key in &removed {
+            self.remove(key);
+        }
         removed.sort_unstable();
         removed
     }
-
-    /// How many values are `wanted`.
-    pub fn count(&self, wanted: impl Fn(&V) -> bool) -> usize {
-        self.0.values().filter(|value| wanted(value)).count()
-    }
-
-    /// Each value, to change it in a way that does not depend on the others.
-    pub(crate) fn each_value(&mut self, visit: impl FnMut(&mut V)) {
-        self.0.values_mut().for_each(visit);
-    }
 }
 
-impl<K: Eq + Hash, V> Default for Keyed<K, V> {
+impl<K, V> Default for Keyed<K, V> {
     fn default() -> Keyed<K, V> {
-        Keyed(Map::default())
+        Keyed {
+            index: Index::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
     }
 }
 
-impl<K: Eq + Hash, V: Hash> Hash for Keyed<K, V> {
+/// Two tables are the same if they hold the same entries, wherever those stand.
+impl<K: Key, V: PartialEq> PartialEq for Keyed<K, V> {
+    fn eq(&self, other: &Keyed<K, V>) -> bool {
+        self.len() == other.len() && self.unordered().all(|(key, value)| other.get(key) == Some(value))
+    }
+}
+
+impl<K: Key, V: Eq> Eq for Keyed<K, V> {}
+
+impl<K: Key + Hash, V: Hash> Hash for Keyed<K, V> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        hash_unordered(self.0.iter(), hasher);
+        hash_unordered(self.unordered(), hasher);
     }
 }
 
-impl<K: Eq + Hash, V> FromIterator<(K, V)> for Keyed<K, V> {
+impl<K: Key, V> FromIterator<(K, V)> for Keyed<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Keyed<K, V> {
-        Keyed(entries.into_iter().collect())
+        let mut table = Keyed::default();
+        for (key, value) in entries {
+            table.insert(key, value);
+        }
+        table
     }
 }
 

@@ -49,8 +49,8 @@ impl Default for Limits {
             redial_max: Duration::from_millis(200),
             accept_retry: Duration::from_millis(100),
             linger: Duration::from_secs(1),
-            read_per_turn: 256 * 1024,
-            messages_per_turn: 16_384,
+            read_per_turn: 32 * 1024,
+            messages_per_turn: 512,
             open: 16_384,
         }
     }

@@ -19,6 +19,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use protocol::hello::{Control, Hello, Refused};
 use protocol::id::NodeId;
+use protocol::index::{self, Key};
 use rustix::net::sockopt;
 
 use crate::connection::{Connection, Peer, Phase, Place, Received, Session};
@@ -54,7 +55,7 @@ pub(crate) enum Happening {
 }
 
 /// Clocks of the loop itself.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Alarm {
     /// Look at a connection's clocks.
     Check(Session),
@@ -62,6 +63,12 @@ enum Alarm {
     Dial(usize),
     /// Accept again.
     Accept,
+}
+
+impl Key for Alarm {
+    fn bucket(&self) -> u32 {
+        index::hash(self)
+    }
 }
 
 /// The connection whose bytes are being handled.

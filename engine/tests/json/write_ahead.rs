@@ -25,7 +25,7 @@ impl Machine for Script {
     type Input = ();
     type To = u8;
     type Message = Word;
-    type Timer = ();
+    type Timer = u32;
 
     fn step(&mut self, (): (), _effects: &mut Effects<Script>) {
         unreachable!("the test fills the effects")

@@ -28,6 +28,7 @@ pub use state::{CoordinatorEntry, CoordinatorKey, CoordinatorState, NodeSeen, Op
 use crate::effects::{Effects, Machine, Urgency};
 use crate::fold::{Fold, Seq};
 use crate::id::{CoordinatorId, Incarnation, NodeId, TxnId, TxnPoint};
+use crate::index::Key;
 use crate::leg::Nodes;
 use crate::message::{Answer, Call, FromNode, Home, Outcome, Reply, ToNode};
 use crate::reason::{Refusal, one_line};
@@ -125,6 +126,18 @@ pub enum CoordinatorTimer {
         /// After how long.
         wait_ms: u32,
     },
+}
+
+impl Key for CoordinatorTimer {
+    fn bucket(&self) -> u32 {
+        match self {
+            CoordinatorTimer::Tick => 0,
+            CoordinatorTimer::Votes(txn) | CoordinatorTimer::Answer(txn) | CoordinatorTimer::Recall(txn) => {
+                txn.bucket()
+            }
+            CoordinatorTimer::Ask { ask, .. } => ask.bucket(),
+        }
+    }
 }
 
 /// What a transaction of this life waits for.

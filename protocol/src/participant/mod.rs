@@ -30,6 +30,7 @@ pub use state::{CoordinatorSeen, Finished, Forced, NodeEntry, NodeKey, NodeState
 use crate::effects::{Effects, Machine, Urgency};
 use crate::fold::{Fold, Seq};
 use crate::id::{Birth, CoordinatorId, NodeId, StoreId, TxnId};
+use crate::index::Key;
 use crate::locking::Locking;
 use crate::message::{FromNode, NodeAnswer, NodeQuestion, ToNode};
 use crate::planted;
@@ -111,6 +112,16 @@ pub enum ParticipantTimer {
     },
     /// A freeze has lasted long enough: one second.
     Thaw,
+}
+
+impl Key for ParticipantTimer {
+    fn bucket(&self) -> u32 {
+        match self {
+            ParticipantTimer::Tick => 0,
+            ParticipantTimer::Thaw => 1,
+            ParticipantTimer::Read { read, .. } => read.bucket(),
+        }
+    }
 }
 
 /// Since when a transaction is prepared.

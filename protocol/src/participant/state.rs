@@ -218,9 +218,11 @@ impl NodeState {
         if !planted!(EndNotTold) {
             touched.push(NodeKey::Prepared(txn));
         }
-        self.ledger.release(txn, &prepared.operations);
         if end.aborted.is_none() {
-            self.apply_operations(&prepared.operations, touched);
+            self.ledger.settle(txn, &prepared.operations);
+            touch_accounts(&prepared.operations, touched);
+        } else {
+            self.ledger.release(txn, &prepared.operations);
         }
         if let Some(home) = &prepared.home {
             self.end_request(home, txn, end, touched);
@@ -246,15 +248,6 @@ impl NodeState {
             .map(|(id, seen)| NodeEntry::Coordinator(*id, *seen));
         let settings = self.entry(&NodeKey::Settings).into_iter();
         prepared.chain(finished).chain(coordinators).chain(settings)
-    }
-
-    fn apply_operations(&mut self, operations: &[Operation], touched: &mut Vec<NodeKey>) {
-        self.ledger.apply(operations);
-        touched.extend(
-            operations
-                .iter()
-                .map(|operation| NodeKey::Account(operation.account.clone())),
-        );
     }
 
     fn end_request(&mut self, home: &Home, txn: TxnId, end: &Finished, touched: &mut Vec<NodeKey>) {
@@ -412,7 +405,8 @@ impl Fold for NodeState {
                     0,
                     "transaction {txn} would create or destroy money"
                 );
-                self.apply_operations(operations, touched);
+                self.ledger.apply(operations);
+                touch_accounts(operations, touched);
                 self.end_request(home, *txn, &committed, touched);
                 self.remember(*txn, committed, touched);
             }
@@ -652,6 +646,11 @@ impl Fold for NodeState {
             file_digest,
         })
     }
+}
+
+fn touch_accounts(operations: &[Operation], touched: &mut Vec<NodeKey>) {
+    let accounts = operations.iter().map(|operation| operation.account.clone());
+    touched.extend(accounts.map(NodeKey::Account));
 }
 
 /// The newest record that an entry names.

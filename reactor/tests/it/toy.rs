@@ -14,6 +14,7 @@ use protocol::effects::{Effects, Machine, Urgency};
 use protocol::fold::{AccountLine, Fold, Seq, Table};
 use protocol::hello::{Hello, Role};
 use protocol::id::{AccountId, NodeId, StoreId, TxnId};
+use protocol::index::{self, Key};
 use protocol::message::watch::Party;
 use protocol::money::Balance;
 use protocol::plain::Plain;
@@ -152,8 +153,14 @@ pub(crate) enum Input {
     Room(bool),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Timer(Session, u64);
+
+impl Key for Timer {
+    fn bucket(&self) -> u32 {
+        index::hash(self)
+    }
+}
 
 pub(crate) struct Toy {
     state: Count,
