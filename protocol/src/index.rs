@@ -64,7 +64,7 @@ pub(crate) fn place(slot: u32) -> usize {
     usize::try_from(slot).expect("at least 32 bits")
 }
 
-/// A key's hash, as [`Index`] takes it.
+/// A hash of a key, for a bucket of its own that nothing in it suggests.
 pub fn hash<K: Hash + ?Sized>(key: &K) -> u32 {
     low(Seeded.hash_one(key) >> 32)
 }
