@@ -159,7 +159,10 @@ impl<S: Fold, D: Disk> Backend<S, D> {
         if self.log.len() < self.rotate_at || !self.log.has_records() {
             return Ok(());
         }
-        self.log.sync()?;
+        // Without it the loop would stand still for longer than it takes to get ready. It never takes as long as this.
+        if self.spare.is_in_work() && self.log.len() < self.rotate_at.saturating_mul(2) {
+            return Ok(());
+        }
         let len = self.log.len();
         let spare = self.take_spare()?;
         if self.log.rotate(spare)? {
@@ -193,16 +196,13 @@ impl<S: Fold, D: Disk> Backend<S, D> {
         Ok(())
     }
 
-    /// The spare segment, if it is ready. One that comes too late is left to the next rotation.
+    /// The spare segment, if one was begun and there was room for it.
     fn take_spare(&mut self) -> Result<Option<D::File>, Error> {
-        let (rest, ready) = match mem::replace(&mut self.spare, Spare::None) {
-            Spare::InWork(job) if job.is_finished() => (Spare::None, ended(job)?),
-            Spare::InWork(job) => (Spare::InWork(job), None),
-            Spare::Ready(file) => (Spare::None, Some(file)),
-            Spare::None | Spare::NoRoom => (Spare::None, None),
-        };
-        self.spare = rest;
-        Ok(ready)
+        match mem::replace(&mut self.spare, Spare::None) {
+            Spare::InWork(job) => ended(job),
+            Spare::Ready(file) => Ok(Some(file)),
+            Spare::None | Spare::NoRoom => Ok(None),
+        }
     }
 
     fn start_checkpoint(&mut self, state: &mut S, now: Instant) -> Result<(), Error> {
@@ -453,6 +453,7 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<S, D> {
             ended(job)?;
         }
         self.home.remove(&self.home.names.spare)?;
+        self.home.remove(&self.home.names.next)?;
         spare::forget_old(&self.home)?;
         if state.seq() > self.checkpoint.seq {
             let installed = checkpoint::install(&self.home, Content::of(state), self.checkpoint.seq);
@@ -485,6 +486,10 @@ impl<S: Fold, D: Disk> Drop for Backend<S, D> {
 }
 
 impl<D: Disk> Spare<D> {
+    fn is_in_work(&self) -> bool {
+        matches!(self, Spare::InWork(job) if !job.is_finished())
+    }
+
     fn of(file: Option<D::File>) -> Spare<D> {
         file.map_or(Spare::NoRoom, Spare::Ready)
     }

@@ -13,6 +13,7 @@ use crate::failpoint::{self, Fault};
 use crate::guard;
 use crate::json::line::{self, FORMAT, Header};
 use crate::json::recovery::Home;
+use crate::json::spare;
 use crate::{Error, seal};
 
 /// Bytes that may wait in memory for a sync before they are given to the system.
@@ -162,16 +163,16 @@ impl<D: Disk> Log<D> {
         synced.map_err(self.home.io("sync", &self.home.names.active))
     }
 
-    /// Closes the active segment and begins the next one, in the spare file if there is one. `Ok(false)` if the disk has no
+    /// Syncs and closes the active segment and begins the next one, in the spare file if there is one. `Ok(false)` if the disk has no
     /// room for that; nothing has changed then.
     ///
     /// The next segment is durable under its own name before the active one loses its name, and that is durable before
-    /// the next one gets it: after a crash anywhere there is an active segment, or a next one to take its place.
+    /// the next one gets it: after a crash anywhere there is an active segment, or a next one to take its place. The loop
+    /// stands still meanwhile, so what can be done before is: a spare file has its name and its length already, and what is
+    /// left is one short sync and two of the directory. The filler stays where it is; readers leave it out.
     pub(crate) fn rotate(&mut self, spare: Option<D::File>) -> Result<bool, Error> {
-        assert!(
-            self.synced == self.appended && self.buffer.is_empty(),
-            "only a synced segment can be closed"
-        );
+        planted!(UnsyncedClosedSegment: self.sync()? => self.write().map(|()| self.synced = self.appended)?);
+        assert!(self.buffer.is_empty(), "only a synced segment can be closed");
         assert!(self.appended >= self.first, "a closed segment holds records");
         let names = self.home.names.clone();
         let header = Header {
@@ -190,16 +191,13 @@ impl<D: Disk> Log<D> {
                     "{}: no room to begin the next segment: {error}",
                     self.home.disk.display(&names.next)
                 );
+                self.home.remove(&names.spare)?;
                 self.home.remove(&names.next)?;
                 return Ok(false);
             }
             Err(error) => return Err(self.home.io("write", &names.next)(error)),
         };
-        // A closed segment ends with its last line; its digest is over nothing else.
-        self.trim()?;
-        planted!(UnsyncedClosedSegment: self.sync_file()? => ());
         failpoint::check("checkpoint.k9").map_err(|error| Error::io("failpoint checkpoint.k9", error))?;
-        planted!(UnsyncedNextName: self.home.sync_dir()? => ());
         self.home.rename(&names.active, &names.closed(self.first))?;
         planted!(UnsyncedClosedName: self.home.sync_dir()? => ());
         self.home.rename(&names.next, &names.active)?;
@@ -214,18 +212,18 @@ impl<D: Disk> Log<D> {
     fn write_next(&self, text: &[u8], spare: Option<D::File>) -> io::Result<D::File> {
         failpoint::check("checkpoint.k7")?;
         let Home { disk, names, .. } = &self.home;
-        let is_spare = spare.is_some();
         let mut file = match spare {
             Some(file) => file,
-            None => disk.create(&names.next)?,
+            None => {
+                let file = disk.create(&names.spare)?;
+                spare::name_next(&self.home)?;
+                file
+            }
         };
         file.append(text)?;
         file.fill_ahead(fill_ahead(disk)?)?;
         failpoint::check("checkpoint.k8")?;
         planted!(UnsyncedNextSegment: file.sync()? => ());
-        if is_spare {
-            disk.rename(&names.spare, &names.next)?;
-        }
         Ok(file)
     }
 

@@ -135,11 +135,9 @@ impl<'a, D: Disk> Peek<'a, D> {
                 }
                 Err(error) => return Err(io("read", error)),
             };
-            if index == 0 {
-                trim_filler(&mut bytes);
-                if ends_badly(&bytes) && !self.gaps_are_ends {
-                    return Ok(None);
-                }
+            trim_filler(&mut bytes);
+            if index == 0 && ends_badly(&bytes) && !self.gaps_are_ends {
+                return Ok(None);
             }
             let number = segment_number(&bytes).unwrap_or(0);
             match previous {

@@ -298,9 +298,7 @@ impl<'a, D: Disk> Walk<'a, D> {
         on_record: &mut OnRecord<'_>,
     ) -> Result<(Vec<u8>, Segment), Error> {
         let mut bytes = self.home.read(name)?;
-        if named.is_none() {
-            segment::trim_filler(&mut bytes);
-        }
+        segment::trim_filler(&mut bytes);
         let path = self.home.disk.display(name);
         let source = Source {
             path: &path,

@@ -134,7 +134,7 @@ pub(crate) fn read(
     })
 }
 
-/// Takes the line breaks away that were written ahead of the active segment's end, all but the last line's own.
+/// Takes the line breaks away that were written ahead of the segment's end, all but the last line's own.
 pub(crate) fn trim_filler(bytes: &mut Vec<u8>) {
     let end = bytes
         .iter()

@@ -5,9 +5,12 @@
 //! blocks for a new file, which costs more than all the rest of it.
 //!
 //! A sync of 128 KiB takes about a quarter of the time in a file that is as long already. An idle log needs no spare
-//! segment, so one is made when the active segment is half full. What a crash leaves of one is thrown away.
+//! segment, so one is made when the active segment is half full. Once it is whole it is named as the next segment, so that
+//! the rotation need not wait for that; without a first line it holds nothing, and what a crash leaves of it is thrown away.
 
 use std::io;
+
+use protocol::planted;
 
 use crate::Error;
 use crate::disk::{Disk, DiskFile};
@@ -23,7 +26,8 @@ const FREE_MIN: u64 = 8;
 /// On a disk with less room no needless segment is kept.
 const PUT_BY_FREE_MIN: u64 = 1024 * 1024 * 1024;
 
-/// Makes an empty file, synced, with line breaks for `len` bytes of log. `None` if the disk has no room for luxuries.
+/// Makes an empty file, synced and named as the next segment, with line breaks for `len` bytes of log. `None` if the disk
+/// has no room for luxuries.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -48,6 +52,7 @@ pub(crate) fn make<D: Disk>(home: &Home<D>, len: u64) -> Result<Option<D::File>,
                 return Ok(None);
             }
         }
+        name_next(home)?;
         Ok(Some(file))
     };
     let made = match fill() {
@@ -60,6 +65,16 @@ pub(crate) fn make<D: Disk>(home: &Home<D>, len: u64) -> Result<Option<D::File>,
         forget_old(home)?;
     }
     Ok(made)
+}
+
+/// Names the spare file as the next segment, durably.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(crate) fn name_next<D: Disk>(home: &Home<D>) -> io::Result<()> {
+    home.disk.rename(&home.names.spare, &home.names.next)?;
+    planted!(UnsyncedNextName: home.disk.sync_dir()? => ());
+    Ok(())
 }
 
 /// A segment that was put by, under the spare one's name.
@@ -141,7 +156,7 @@ mod tests {
             let mut file = make(&home, len).unwrap().unwrap();
             assert!(!home.disk.exists(&home.names.old[0]).unwrap());
             file.append(b"first\n").unwrap();
-            let spare = home.disk.read(&home.names.spare).unwrap();
+            let spare = home.disk.read(&home.names.next).unwrap();
             assert!(spare.starts_with(b"first\n\n"));
             assert_eq!(u64::try_from(spare.len()).unwrap(), len, "{old_len} bytes before");
             assert!(!spare.contains(&b'x'), "{old_len} bytes before");
