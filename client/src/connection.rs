@@ -9,6 +9,7 @@ use protocol::codec;
 use protocol::frame::{self, BODY_LEN_MAX, Growing};
 use protocol::hello::{Control, Hello, Refused, Role};
 use protocol::message::Ask;
+use protocol::short::Short;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -79,7 +80,7 @@ impl Connection {
     }
 
     /// Queues a message, in the same frame as what was queued before it.
-    pub(crate) fn queue_message<T: Serialize>(&mut self, message: &T) {
+    pub(crate) fn queue_message<T: Serialize + Short>(&mut self, message: &T) {
         let open = *self.open.get_or_insert_with(|| Growing::begin(&mut self.output));
         let start = self.output.len();
         codec::encode_into(message, &mut self.output);
@@ -116,7 +117,10 @@ impl Connection {
     }
 
     /// The next message.
-    pub(crate) fn receive<T: Serialize + DeserializeOwned>(&mut self, until: Instant) -> Result<T, Fault> {
+    pub(crate) fn receive<T: Serialize + DeserializeOwned + Short>(
+        &mut self,
+        until: Instant,
+    ) -> Result<T, Fault> {
         loop {
             if let Some(message) = self.received()? {
                 return Ok(message);
@@ -126,7 +130,7 @@ impl Connection {
     }
 
     /// The next message, if it is here already.
-    pub(crate) fn received<T: Serialize + DeserializeOwned>(&mut self) -> Result<Option<T>, Fault> {
+    pub(crate) fn received<T: Serialize + DeserializeOwned + Short>(&mut self) -> Result<Option<T>, Fault> {
         while self.messages.is_empty() {
             let Some(body) = self.next_frame()? else {
                 return Ok(None);

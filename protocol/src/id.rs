@@ -91,12 +91,24 @@ pub struct NodeId([u8; NODE_ID_LEN_MAX]);
 impl NodeId {
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        let len = self
-            .0
-            .iter()
-            .position(|&byte| byte == 0)
-            .unwrap_or(NODE_ID_LEN_MAX);
-        core::str::from_utf8(&self.0[..len]).expect("a node id is ASCII by construction")
+        core::str::from_utf8(self.as_bytes()).expect("a node id is ASCII by construction")
+    }
+
+    /// The same as bytes, which nobody has to look at once more.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        let len = self.0.iter().position(|&byte| byte == 0);
+        &self.0[..len.unwrap_or(NODE_ID_LEN_MAX)]
+    }
+
+    /// The node of this name, if it is one.
+    pub(crate) fn of_bytes(name: &[u8]) -> Option<NodeId> {
+        let good = !name.is_empty()
+            && name
+                .iter()
+                .all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let mut bytes = [0; NODE_ID_LEN_MAX];
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        good.then_some(NodeId(bytes))
     }
 }
 
@@ -104,20 +116,13 @@ impl FromStr for NodeId {
     type Err = BadName;
 
     fn from_str(text: &str) -> Result<NodeId, BadName> {
-        let good = (1..=NODE_ID_LEN_MAX).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if !good {
-            return Err(bad_name(
+        NodeId::of_bytes(text.as_bytes()).ok_or_else(|| {
+            bad_name(
                 "a node id",
                 text,
                 "use 1 to 16 letters, digits or '-', such as N1",
-            ));
-        }
-        let mut bytes = [0; NODE_ID_LEN_MAX];
-        bytes[..text.len()].copy_from_slice(text.as_bytes());
-        Ok(NodeId(bytes))
+            )
+        })
     }
 }
 
@@ -168,6 +173,20 @@ impl AccountId {
     pub(crate) fn parse_ours(text: &str) -> Result<AccountId, BadName> {
         text.parse().map(|OurAccount(account)| account)
     }
+
+    /// The account that our own messages name so, if it is one.
+    pub(crate) fn of_our_bytes(name: &[u8]) -> Option<AccountId> {
+        let good = is_account_name(name) || name == WORLD.as_bytes();
+        good.then(|| CompactString::from_utf8(name).ok().map(AccountId))?
+    }
+}
+
+fn is_account_name(name: &[u8]) -> bool {
+    name.len() <= ACCOUNT_ID_LEN_MAX
+        && name.first().is_some_and(u8::is_ascii_alphanumeric)
+        && name
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'.' | b':' | b'-'))
 }
 
 impl Ord for AccountId {
@@ -188,11 +207,7 @@ impl FromStr for AccountId {
     type Err = BadName;
 
     fn from_str(text: &str) -> Result<AccountId, BadName> {
-        let mut bytes = text.bytes();
-        let good = text.len() <= ACCOUNT_ID_LEN_MAX
-            && bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
-            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte));
-        if !good {
+        if !is_account_name(text.as_bytes()) {
             return Err(bad_name(
                 "an account id",
                 text,

@@ -107,6 +107,7 @@ pub mod plain;
 pub mod planted;
 pub mod reason;
 pub mod request;
+pub mod short;
 pub mod table;
 mod text;
 mod unseen;

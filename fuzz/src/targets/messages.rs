@@ -8,6 +8,7 @@ use std::fmt::{Debug, Display};
 
 use protocol::codec;
 use protocol::message::{Call, FromNode, Reply, ToNode};
+use protocol::short::Short;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -88,13 +89,14 @@ pub(crate) const REPLY: Target = Target {
 
 fn judge<T>(body: &[u8], seen: &mut Seen)
 where
-    T: Serialize + DeserializeOwned + PartialEq + Debug + Display,
+    T: Serialize + DeserializeOwned + Short + PartialEq + Debug + Display,
 {
     let mut decoded = None;
     let used = peak_of(|| decoded = codec::decode::<T>(body).ok());
     let limit = u64::try_from(ANNOUNCED + PER_BYTE * body.len()).expect("memory fits in 64 bits");
     assert!(used <= limit, "decoding {} bytes held {used} bytes", body.len());
     let Some(value) = decoded else {
+        agree::<T>(body);
         seen.fault("I11");
         return seen.way("refused");
     };
@@ -119,6 +121,21 @@ where
     }
     assert!(rest.is_empty(), "{} bytes behind {value:?} twice", rest.len());
     seen.way(&reactor::kind(&value));
+}
+
+/// A body that is refused as a whole may begin with a good message. The short way finds the same one there as serde, whose
+/// bytes are the first so many that decode.
+fn agree<T>(body: &[u8])
+where
+    T: Serialize + DeserializeOwned + Short + PartialEq + Debug,
+{
+    let mut rest = body;
+    if let Ok(value) = codec::decode_next::<T>(&mut rest) {
+        let (used, behind) = body.split_at(body.len() - rest.len());
+        assert!(!behind.is_empty(), "{value:?} is refused as a whole");
+        assert_eq!(codec::decode::<T>(used).as_ref(), Ok(&value));
+        assert_eq!(codec::encode(&value), used, "a second encoding of {value:?}");
+    }
 }
 
 /// The values as bodies, and bodies that are none.

@@ -10,6 +10,7 @@ use protocol::message::{
     Answer, Ask, Call, Executed, FromNode, Home, Knowledge, Outcome, Prepare, Reply, ToNode, Vote,
 };
 use protocol::reason::{Decision, Holder, Reason, Refusal};
+use protocol::short::Short;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,7 +18,7 @@ use crate::transcripts::{BIRTH, compare};
 
 fn line<T>(table: &mut String, value: &T)
 where
-    T: Serialize + DeserializeOwned + PartialEq + std::fmt::Display + std::fmt::Debug,
+    T: Serialize + DeserializeOwned + Short + PartialEq + std::fmt::Display + std::fmt::Debug,
 {
     let bytes = codec::encode(value);
     assert_eq!(codec::decode::<T>(&bytes).as_ref(), Ok(value));
@@ -210,7 +211,7 @@ fn several_messages_in_a_frame_have_the_bytes_they_always_had() {
 
 fn frame_of<T>(table: &mut String, messages: &[T])
 where
-    T: Serialize + DeserializeOwned + PartialEq + std::fmt::Display + std::fmt::Debug,
+    T: Serialize + DeserializeOwned + Short + PartialEq + std::fmt::Display + std::fmt::Debug,
 {
     let mut bytes = Vec::new();
     let frame = Growing::begin(&mut bytes);

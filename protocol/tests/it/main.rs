@@ -7,6 +7,7 @@ mod liars;
 mod oracle;
 mod plain;
 mod random;
+mod short;
 mod snapshot;
 mod stored;
 mod table;
