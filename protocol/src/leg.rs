@@ -10,7 +10,7 @@ use core::str::FromStr;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::{Array, SmallVec};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::id::{ACCOUNT_ID_LEN_MAX, AccountId, NODE_ID_LEN_MAX, NodeId, Place, deserialize_text, hex};
 use crate::money::{Amount, BadAmount, Delta};
@@ -374,17 +374,31 @@ impl Order {
     }
 }
 
+/// Most legs whose bytes are gathered before they are hashed: a stream of small pieces costs more than all of them.
+const LEGS_GATHERED_MAX: usize = 4;
+
 fn digest(legs: &[Leg], opens: bool) -> BodyDigest {
-    let mut hash = Xxh3::new();
-    hash.update(&[u8::from(opens)]);
+    BodyDigest(if legs.len() <= LEGS_GATHERED_MAX {
+        let mut bytes = SmallVec::<[u8; 512]>::new();
+        body(legs, opens, |piece| bytes.extend_from_slice(piece));
+        xxh3_64(&bytes)
+    } else {
+        let mut hash = Xxh3::new();
+        body(legs, opens, |piece| hash.update(piece));
+        hash.digest()
+    })
+}
+
+/// What is hashed, piece by piece.
+fn body(legs: &[Leg], opens: bool, mut hash: impl FnMut(&[u8])) {
+    hash(&[u8::from(opens)]);
     for leg in legs {
-        hash.update(leg.place.node.as_str().as_bytes());
-        hash.update(b"/");
-        hash.update(leg.place.account.as_str().as_bytes());
-        hash.update(b"\0");
-        hash.update(&leg.delta.get().to_le_bytes());
+        hash(leg.place.node.as_bytes());
+        hash(b"/");
+        hash(leg.place.account.as_str().as_bytes());
+        hash(b"\0");
+        hash(&leg.delta.get().to_le_bytes());
     }
-    BodyDigest(hash.digest())
 }
 
 impl fmt::Display for Order {
@@ -525,6 +539,22 @@ mod tests {
         let other = order(&["N1/A:-31", "N2/B:+31"]).unwrap();
         assert_eq!(one.digest(), same.digest());
         assert_ne!(one.digest(), other.digest());
+    }
+
+    #[test]
+    fn the_digest_is_the_same_whether_its_bytes_are_gathered_or_not() {
+        let long = |letter: char| alloc::format!("{}/{}", "n".repeat(16), letter.to_string().repeat(64));
+        for count in 0..8 {
+            let letters = ('a'..).take(count);
+            let legs: Vec<Leg> = letters
+                .map(|letter| alloc::format!("{}:-30", long(letter)).parse().unwrap())
+                .collect();
+            for opens in [false, true] {
+                let mut stream = Xxh3::new();
+                body(&legs, opens, |piece| stream.update(piece));
+                assert_eq!(digest(&legs, opens), BodyDigest(stream.digest()), "{count} legs");
+            }
+        }
     }
 
     #[test]
