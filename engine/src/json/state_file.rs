@@ -26,6 +26,7 @@ use serde_json::value::RawValue;
 use crate::disk::{Disk, DiskFile};
 use crate::json::line::NUMBER_MAX;
 use crate::json::log::length;
+use crate::json::packed::Packed;
 use crate::json::recovery::Home;
 use crate::seal::{self, Broken};
 use crate::{Error, Owner, failpoint};
@@ -79,7 +80,7 @@ pub(crate) fn write<S: Fold, D: Disk>(
         crc: crc32fast::Hasher::new(),
         len: 0,
     };
-    let mut versions: Vec<(AccountId, u64)> = Vec::new();
+    let mut versions = Packed::default();
     let mut first_other = None;
     writer.buffer.extend_from_slice(b"{\n");
     for entry in &mut entries {
@@ -88,29 +89,27 @@ pub(crate) fn write<S: Fold, D: Disk>(
             first_other = Some(entry);
             break;
         };
-        assert!(
-            versions.last().is_none_or(|(last, _)| *last < id),
-            "accounts come in name order"
-        );
         writer.buffer.extend_from_slice(b"  ");
-        writer.json(&id);
+        writer.name(id.as_str());
         writer.buffer.extend_from_slice(b": ");
         writer.json(&balance);
         writer.buffer.extend_from_slice(b",\n");
         writer.pour(CHUNK)?;
-        versions.push((id, version));
+        assert!(versions.push(id, version), "accounts come in name order");
     }
     let store = home.store;
     let opening = format!(
         "  \"_meta\": {{\"format\":{FORMAT},\"store\":\"{store}\",\"sequence\":{seq},\"previous\":{previous},\"versions\":{{"
     );
     writer.buffer.extend_from_slice(opening.as_bytes());
-    for (index, (id, version)) in versions.iter().enumerate() {
+    let (mut versions, mut index) = (versions.unpack(), 0);
+    while let Some((name, version)) = versions.next() {
         writer.comma(index);
-        writer.json(id);
+        writer.name(name);
         writer.buffer.push(b':');
-        writer.json(version);
+        writer.json(&version);
         writer.pour(CHUNK)?;
+        index += 1;
     }
     drop(versions);
     writer.buffer.extend_from_slice(b"},\"entries\":[");
@@ -143,6 +142,13 @@ struct Writer<F> {
 impl<F: DiskFile> Writer<F> {
     fn json<T: Serialize>(&mut self, value: &T) {
         serde_json::to_writer(&mut self.buffer, value).expect("entries are JSON, and memory takes them");
+    }
+
+    /// No account's name needs an escape.
+    fn name(&mut self, name: &str) {
+        self.buffer.push(b'"');
+        self.buffer.extend_from_slice(name.as_bytes());
+        self.buffer.push(b'"');
     }
 
     fn comma(&mut self, index: usize) {
