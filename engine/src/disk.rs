@@ -45,6 +45,14 @@ pub trait Disk: Clone + Send + 'static {
     /// Whatever the system reports.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
 
+    /// A file, to be read from its beginning.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    fn open(&self, name: &str) -> io::Result<Box<dyn io::Read + Send>> {
+        Ok(Box::new(io::Cursor::new(self.read(name)?)))
+    }
+
     /// Whether a file has this name.
     ///
     /// # Errors
@@ -189,6 +197,10 @@ impl Disk for OsDisk {
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         fs::read(self.path(name))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn io::Read + Send>> {
+        Ok(Box::new(self.open_file(name)?))
     }
 
     fn exists(&self, name: &str) -> io::Result<bool> {

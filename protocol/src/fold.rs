@@ -66,7 +66,7 @@ pub trait Fold: Clone + Debug + PartialEq + Send + 'static {
     /// Names one entry.
     type Key: Clone + Debug + Ord + Serialize + DeserializeOwned + Send + 'static;
     /// One small piece of the state with its key in it.
-    type Entry: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + 'static;
+    type Entry: Clone + Debug + PartialEq + Plain + Serialize + DeserializeOwned + Send + 'static;
 
     /// Whether a record is housekeeping that no story needs: logged only for those who ask for details.
     fn is_housekeeping(record: &Self::Record) -> bool {

@@ -6,6 +6,7 @@
 //! knows this form alone, and whatever differs from it by a single byte is left to serde, which decides what it means
 //! or why it is refused. So there is one format, with a short way through it.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -16,6 +17,7 @@ use crate::ledger::HoldKind;
 use crate::leg::{BodyDigest, Leg, Operation, Order};
 use crate::message::Home;
 use crate::money::Delta;
+use crate::participant::{NodeEntry, Progress, RequestEntry};
 use crate::reason::Reason;
 use crate::text::Text;
 
@@ -29,6 +31,12 @@ pub trait Plain: Sized {
 
     /// Reads what stands in `text`. `None` if that is not a plain form, whatever else it may be.
     fn read(text: &[u8]) -> Option<Self> {
+        let (value, len) = Self::read_first(text)?;
+        (len == text.len()).then_some(value)
+    }
+
+    /// Reads the plain form that `text` begins with, and says how long it is: for what stands among others.
+    fn read_first(text: &[u8]) -> Option<(Self, usize)> {
         let _ = text;
         None
     }
@@ -68,6 +76,11 @@ impl<'a> Reader<'a> {
     fn name<T>(&mut self, parse: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
         self.literal("\"")?;
         parse(core::str::from_utf8(self.quoted()?).ok()?)
+    }
+
+    /// How much has not been read yet.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
     }
 
     /// Whether all has been read.
@@ -348,6 +361,75 @@ impl Piece for Order {
     }
 }
 
+impl Piece for Progress {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Progress::Open => write_quoted("open", out),
+            Progress::Committed(seq) => {
+                out.extend_from_slice(b"{\"committed\":");
+                seq.write(out);
+                out.push(b'}');
+            }
+            Progress::Aborted(seq, reason) => {
+                out.extend_from_slice(b"{\"aborted\":[");
+                seq.write(out);
+                out.push(b',');
+                reason.write(out);
+                out.extend_from_slice(b"]}");
+            }
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Progress> {
+        if from.starts_with(b'"') {
+            return from.literal("\"open\"").map(|()| Progress::Open);
+        }
+        from.literal("{\"")?;
+        let progress = match from.quoted()? {
+            b"committed" => {
+                from.literal(":")?;
+                Progress::Committed(u64::read(from)?)
+            }
+            b"aborted" => {
+                from.literal(":[")?;
+                let seq = u64::read(from)?;
+                from.literal(",")?;
+                let reason = Box::new(Reason::read(from)?);
+                from.literal("]")?;
+                Progress::Aborted(seq, reason)
+            }
+            _ => return None,
+        };
+        from.literal("}")?;
+        Some(progress)
+    }
+}
+
+/// Of a node's entries, requests are a million. Balances stand elsewhere in a state file, and of all others there are few.
+impl Plain for NodeEntry {
+    fn write(&self, out: &mut Vec<u8>) -> bool {
+        let NodeEntry::Request(request, entry) = self else {
+            return false;
+        };
+        out.extend_from_slice(b"\"request\":[");
+        request.write(out);
+        out.push(b',');
+        entry.write(out);
+        out.push(b']');
+        true
+    }
+
+    fn read_first(text: &[u8]) -> Option<(NodeEntry, usize)> {
+        let mut from = Reader::new(text);
+        from.literal("\"request\":[")?;
+        let request = RequestId::read(&mut from)?;
+        from.literal(",")?;
+        let entry = RequestEntry::read(&mut from)?;
+        from.literal("]")?;
+        Some((NodeEntry::Request(request, entry), text.len() - from.left()))
+    }
+}
+
 impl Piece for HoldKind {
     fn write(&self, out: &mut Vec<u8>) {
         let word = match self {
@@ -452,4 +534,9 @@ plain_object!(Home {
     repeated
 });
 plain_object!(Operation { account, delta });
+plain_object!(RequestEntry {
+    digest,
+    txn,
+    progress
+});
 plain_object!(TxnPoint { epoch, sequence });

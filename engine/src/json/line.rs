@@ -148,16 +148,16 @@ pub(crate) fn write_record<R: Serialize + Plain>(seq: Seq, record: &R, out: &mut
     close(start, out);
 }
 
-/// Appends the members of a record's JSON object.
-fn write_members<R: Serialize + Plain>(record: &R, out: &mut Vec<u8>) {
+/// Appends the members of the JSON object that a record or an entry is.
+pub(crate) fn write_members<R: Serialize + Plain>(record: &R, out: &mut Vec<u8>) {
     let object = |out: &mut Vec<u8>| {
         let start = out.len();
-        serde_json::to_writer(&mut *out, record).expect("records are JSON objects, and memory takes them");
+        serde_json::to_writer(&mut *out, record)
+            .expect("what is kept are JSON objects, and memory takes them");
         assert!(
             out[start..].starts_with(b"{\"") && out.ends_with(b"}"),
-            "a record is a JSON object with members"
+            "what is kept are JSON objects with members"
         );
-        // The last byte in front of the members is the comma behind the sequence; the last brace closes the line.
         out.remove(start);
         out.pop();
     };

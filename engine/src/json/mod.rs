@@ -24,6 +24,7 @@ mod recovery;
 mod segment;
 mod spare;
 mod state_file;
+mod streamed;
 
 use std::sync::Arc;
 use std::time::Instant;

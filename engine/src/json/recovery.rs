@@ -20,6 +20,7 @@ use crate::json::names::Names;
 use crate::json::segment::{self, Place, Segment, Source};
 use crate::json::spare;
 use crate::json::state_file::{self, Checkpoint};
+use crate::json::streamed;
 use crate::{Error, Owner, seal};
 
 /// Where one store's files are and whose they are.
@@ -62,16 +63,19 @@ impl<D: Disk> Home<D> {
 
     /// The content of a file that must be there.
     fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
-        self.disk.read(name).map_err(|error| {
-            if error.kind() != io::ErrorKind::NotFound {
-                return self.io("read", name)(error);
-            }
-            Error::Corrupt(format!(
-                "{} is missing, but this store has been started before. Nothing was changed. Restore the data directory \
-                 from a backup",
-                self.disk.display(name)
-            ))
-        })
+        self.disk.read(name).map_err(|error| self.unreadable(name, error))
+    }
+
+    /// Why a file that must be there cannot be read.
+    fn unreadable(&self, name: &str, error: io::Error) -> Error {
+        if error.kind() != io::ErrorKind::NotFound {
+            return self.io("read", name)(error);
+        }
+        Error::Corrupt(format!(
+            "{} is missing, but this store has been started before. Nothing was changed. Restore the data directory \
+             from a backup",
+            self.disk.display(name)
+        ))
     }
 }
 
@@ -173,8 +177,12 @@ fn follow<S: Fold>(state: &mut S) -> impl FnMut(Logged<'_>) -> Result<(), Error>
 
 /// The state file's content.
 pub(crate) fn read_checkpoint<S: Fold, D: Disk>(home: &Home<D>) -> Result<Checkpoint<S>, Error> {
-    let bytes = home.read(&home.names.state)?;
-    state_file::read::<S, D>(home, &bytes)
+    let name = &home.names.state;
+    let quick = streamed::read(home).map_err(|error| home.unreadable(name, error))?;
+    match quick {
+        Some(checkpoint) => Ok(checkpoint),
+        None => state_file::read::<S, D>(home, &home.read(name)?),
+    }
 }
 
 /// A record where it stands in the log.

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::disk::{Disk, DiskFile};
-use crate::json::line::NUMBER_MAX;
+use crate::json::line::{NUMBER_MAX, write_members};
 use crate::json::log::length;
 use crate::json::packed::Packed;
 use crate::json::recovery::Home;
@@ -32,7 +32,7 @@ use crate::seal::{self, Broken};
 use crate::{Error, Owner, failpoint};
 
 const FORMAT: u32 = 1;
-const SUFFIX: &[u8] = b"\"}\n}\n";
+pub(crate) const SUFFIX: &[u8] = b"\"}\n}\n";
 
 /// Bytes written at once.
 const CHUNK: usize = 256 * 1024;
@@ -97,11 +97,9 @@ pub(crate) fn write<S: Fold, D: Disk>(
         writer.pour(CHUNK)?;
         assert!(versions.push(id, version), "accounts come in name order");
     }
-    let store = home.store;
-    let opening = format!(
-        "  \"_meta\": {{\"format\":{FORMAT},\"store\":\"{store}\",\"sequence\":{seq},\"previous\":{previous},\"versions\":{{"
-    );
-    writer.buffer.extend_from_slice(opening.as_bytes());
+    let numbers = format!("{seq},\"previous\":{previous},\"versions\":{{");
+    writer.buffer.extend_from_slice(opening(home.store).as_bytes());
+    writer.buffer.extend_from_slice(numbers.as_bytes());
     let (mut versions, mut index) = (versions.unpack(), 0);
     while let Some((name, version)) = versions.next() {
         writer.comma(index);
@@ -117,7 +115,9 @@ pub(crate) fn write<S: Fold, D: Disk>(
         let entry = entry?;
         assert!(S::as_account(&entry).is_none(), "accounts come first");
         writer.comma(index);
-        writer.json(&entry);
+        writer.buffer.push(b'{');
+        write_members(&entry, &mut writer.buffer);
+        writer.buffer.push(b'}');
         writer.pour(CHUNK)?;
     }
     writer.buffer.extend_from_slice(b"],");
@@ -129,6 +129,11 @@ pub(crate) fn write<S: Fold, D: Disk>(
     failpoint::check("checkpoint.k3")?;
     planted!(UnsyncedCheckpoint: writer.file.sync()? => ());
     Ok(writer.len + length(&end))
+}
+
+/// How `_meta` begins, up to the sequence.
+pub(crate) fn opening(store: StoreId) -> String {
+    format!("  \"_meta\": {{\"format\":{FORMAT},\"store\":\"{store}\",\"sequence\":")
 }
 
 struct Writer<F> {

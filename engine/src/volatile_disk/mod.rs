@@ -112,6 +112,14 @@ impl Disk for VolatileDisk {
         }
     }
 
+    fn open(&self, name: &str) -> io::Result<Box<dyn io::Read + Send>> {
+        let ours = self.names().ours(name)?;
+        match ours {
+            Some(inode) => Ok(Box::new(io::Cursor::new(inode.content()?))),
+            None => self.shared.real.open(name),
+        }
+    }
+
     fn exists(&self, name: &str) -> io::Result<bool> {
         self.names().exists(name)
     }

@@ -70,6 +70,7 @@ impl Bank {
 }
 
 impl Plain for Record {}
+impl Plain for Entry {}
 
 impl Fold for Bank {
     type Record = Record;

@@ -51,6 +51,7 @@ pub(crate) struct Entry {
 }
 
 impl Plain for Record {}
+impl Plain for Entry {}
 
 impl Fold for Toy {
     type Record = Record;

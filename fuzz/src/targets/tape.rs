@@ -50,6 +50,7 @@ pub(super) enum TapeEntry {
 }
 
 impl Plain for TapeRecord {}
+impl Plain for TapeEntry {}
 
 impl Fold for Tape {
     type Record = TapeRecord;

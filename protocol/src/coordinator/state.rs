@@ -16,6 +16,7 @@ use crate::leg::{BodyDigest, LEGS_MAX, Nodes, few};
 use crate::message::Home;
 use crate::money::Balance;
 use crate::numbers::{Log, Numbered, Visit};
+use crate::plain::Plain;
 use crate::planted;
 use crate::table::Keyed;
 
@@ -110,6 +111,9 @@ pub enum CoordinatorEntry {
     /// The epoch, what the newest ones called themselves, and whether the log is suspect.
     Epoch(Epoch, Vec<(Epoch, Incarnation)>, bool),
 }
+
+/// There are few of them.
+impl Plain for CoordinatorEntry {}
 
 impl CoordinatorState {
     /// The newest epoch in the log; 0 before the first start.

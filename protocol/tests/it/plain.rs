@@ -2,11 +2,11 @@
 //! the same to serde.
 
 use protocol::coordinator::CoordinatorRecord;
-use protocol::id::{AccountId, StoreId, TxnId, TxnPoint};
+use protocol::id::{AccountId, RequestId, StoreId, TxnId, TxnPoint};
 use protocol::ledger::HoldKind;
 use protocol::leg::{BodyDigest, Operation, Order};
 use protocol::message::{Home, OperatorWord};
-use protocol::participant::NodeRecord;
+use protocol::participant::{NodeEntry, NodeRecord, Progress, RequestEntry};
 use protocol::plain::Plain;
 use protocol::reason::Reason;
 use serde::Serialize;
@@ -18,7 +18,7 @@ fn txn(coordinator: u64, sequence: u64) -> TxnId {
 
 fn home(request: u128, repeated: bool) -> Home {
     Home {
-        request: protocol::id::RequestId(request),
+        request: RequestId(request),
         digest: BodyDigest(0xab_cdef),
         repeated,
     }
@@ -102,7 +102,7 @@ fn coordinator_records() -> Vec<CoordinatorRecord> {
     let legs = ["N1/A:-30", "N2/b:c:+10", "N3/C:+20"].map(|leg| leg.parse().unwrap());
     let start = |order| CoordinatorRecord::Start {
         txn,
-        request: protocol::id::RequestId(9),
+        request: RequestId(9),
         order,
     };
     vec![
@@ -123,6 +123,23 @@ fn coordinator_records() -> Vec<CoordinatorRecord> {
             node: node(),
             through: 0,
         },
+    ]
+}
+
+fn node_entries() -> Vec<NodeEntry> {
+    let request = |request, progress| {
+        let entry = RequestEntry {
+            digest: BodyDigest(0xab_cdef),
+            txn: txn(0x9f3c, 17),
+            progress,
+        };
+        NodeEntry::Request(RequestId(request), entry)
+    };
+    let reason = Reason::LockContention("a.b:c_-9".parse().unwrap());
+    vec![
+        request(1, Progress::Open),
+        request(u128::MAX, Progress::Committed(u64::MAX)),
+        request(1 << 64, Progress::Aborted(7, Box::new(reason))),
     ]
 }
 
@@ -167,6 +184,19 @@ fn check<T: DeserializeOwned + PartialEq + Plain + Serialize + std::fmt::Debug>(
 fn a_plain_form_is_what_serde_writes_and_nothing_else_is_read_as_one() {
     check(&node_records());
     check(&coordinator_records());
+    check(&node_entries());
+}
+
+#[test]
+fn a_plain_form_is_read_whatever_stands_behind_it() {
+    for entry in node_entries() {
+        let text = members(&entry);
+        for behind in ["", "}", "},{\"request\":[", "]", "\""] {
+            let both = [&text, behind.as_bytes()].concat();
+            assert_eq!(NodeEntry::read_first(&both), Some((entry.clone(), text.len())));
+            assert_eq!(NodeEntry::read(&both).is_some(), behind.is_empty());
+        }
+    }
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl Plain for Line {}
 impl Fold for Count {
     type Record = Line;
     type Key = u8;
-    type Entry = u8;
+    type Entry = Line;
 
     fn empty() -> Count {
         Count(0)
@@ -56,25 +56,25 @@ impl Fold for Count {
     fn apply(&mut self, seq: Seq, _: &Line, _: &mut Vec<u8>) {
         self.0 = seq;
     }
-    fn entry(&self, _: &u8) -> Option<u8> {
+    fn entry(&self, _: &u8) -> Option<Line> {
         None
     }
-    fn entries(&self) -> Box<dyn Iterator<Item = u8> + '_> {
+    fn entries(&self) -> Box<dyn Iterator<Item = Line> + '_> {
         Box::new(std::iter::empty())
     }
-    fn restore(seq: Seq, _: &mut dyn Iterator<Item = u8>) -> Result<Count, String> {
+    fn restore(seq: Seq, _: &mut dyn Iterator<Item = Line>) -> Result<Count, String> {
         Ok(Count(seq))
     }
-    fn key(entry: &u8) -> u8 {
-        *entry
+    fn key(_: &Line) -> u8 {
+        0
     }
     fn table(_: &u8) -> Table {
         Table::Meta
     }
-    fn as_account(_: &u8) -> Option<AccountLine> {
+    fn as_account(_: &Line) -> Option<AccountLine> {
         None
     }
-    fn from_account(_: AccountLine) -> Option<u8> {
+    fn from_account(_: AccountLine) -> Option<Line> {
         None
     }
     fn adoption(_: Vec<(AccountId, Balance)>, _: u32) -> Option<Line> {
