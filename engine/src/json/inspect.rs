@@ -24,7 +24,7 @@ pub(crate) fn inspect<S: Fold, D: Disk>(disk: &D, owner: Owner, store: StoreId) 
         Ok(())
     };
     let listed = home.list()?;
-    let mut walk = Walk::begin(&home, &newest);
+    let mut walk = Walk::begin(&home, newest.state.seq(), newest.previous);
     walk.closed(&home.names.closed_among(&listed), &mut keep)?;
     let Active { notices, .. } = walk.active(&listed, &mut keep)?;
     let (mut checkpoints, mut damage) = (Vec::new(), Vec::new());

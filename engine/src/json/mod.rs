@@ -136,7 +136,7 @@ fn open_in<S: Fold, D: Disk>(
     } else {
         None
     };
-    let found = recovery::read::<S, D>(&home)?;
+    let found = recovery::read::<S, D>(&home, manner.background)?;
     let (file, bytes) = recovery::settle(&home, &found.active, found.bytes)?;
     let log = Log::new(
         home.clone(),

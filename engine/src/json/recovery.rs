@@ -5,6 +5,10 @@
 //! can be missing, swapped or replaced by an older one without being noticed.
 
 use std::io;
+use std::mem;
+use std::panic;
+use std::sync::mpsc;
+use std::thread;
 
 use protocol::fold::{Fold, Seq};
 use protocol::id::StoreId;
@@ -14,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::disk::{Disk, DiskFile};
 use crate::failpoint;
+use crate::json::backend::Background;
 use crate::json::line;
 use crate::json::log::fill_ahead;
 use crate::json::names::Names;
@@ -22,6 +27,10 @@ use crate::json::spare;
 use crate::json::state_file::{self, Checkpoint};
 use crate::json::streamed;
 use crate::{Error, Owner, seal};
+
+/// Records handed over at once to whoever applies them, and how many such batches may wait.
+const BATCH: usize = 256;
+const BATCHES_AHEAD: usize = 16;
 
 /// Where one store's files are and whose they are.
 #[derive(Clone, Debug)]
@@ -66,6 +75,14 @@ impl<D: Disk> Home<D> {
         self.disk.read(name).map_err(|error| self.unreadable(name, error))
     }
 
+    /// The same in place of what `bytes` hold.
+    fn read_into(&self, name: &str, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        bytes.clear();
+        let file = self.disk.open(name);
+        let read = file.and_then(|mut file| file.read_to_end(bytes));
+        read.map(drop).map_err(|error| self.unreadable(name, error))
+    }
+
     /// Why a file that must be there cannot be read.
     fn unreadable(&self, name: &str, error: io::Error) -> Error {
         if error.kind() != io::ErrorKind::NotFound {
@@ -100,25 +117,35 @@ pub(crate) struct Recovered<S> {
 ///
 /// # Errors
 /// [`Error::Corrupt`] if anything that was promised may be gone, [`Error::Io`] if it cannot be read.
-pub(crate) fn read<S: Fold, D: Disk>(home: &Home<D>) -> Result<Recovered<S>, Error> {
-    let mut replay = Replay::<S, D>::begin(home)?;
-    let listed = home.list()?;
-    replay.closed(&home.names.closed_among(&listed))?;
-    let (checkpoint, checkpoint_len) = (replay.checkpoint(), replay.checkpoint_len());
-    let behind = replay.state.seq() > checkpoint;
-    let Replay {
-        mut walk, mut state, ..
-    } = replay;
+pub(crate) fn read<S: Fold, D: Disk>(home: &Home<D>, background: Background) -> Result<Recovered<S>, Error> {
+    let Checkpoint {
+        mut state,
+        previous,
+        len,
+    } = read_checkpoint::<S, D>(home)?;
+    let checkpoint = state.seq();
+    let theirs = home.clone();
+    let log = move |on_record: &mut OnRecord<'_>| {
+        let listed = theirs.list()?;
+        let mut walk = Walk::begin(&theirs, checkpoint, previous);
+        walk.closed(&theirs.names.closed_among(&listed), on_record)?;
+        let behind = walk.chain.is_some_and(|link| link.last > checkpoint);
+        Ok((behind, walk.active(&listed, on_record)?))
+    };
+    let (behind, active) = match background {
+        Background::Threads => follow_ahead(&mut state, log),
+        Background::Inline => log(&mut follow(&mut state)),
+    }?;
     let Active {
         segment,
         mut bytes,
         notices,
-    } = walk.active(&listed, &mut follow(&mut state))?;
+    } = active;
     planted!(TornTailKept: bytes.truncate(segment.valid_len) => ());
     Ok(Recovered {
         state,
         checkpoint,
-        checkpoint_len,
+        checkpoint_len: len,
         behind,
         active: segment,
         bytes,
@@ -138,7 +165,7 @@ impl<'a, S: Fold, D: Disk> Replay<'a, S, D> {
     pub(crate) fn begin(home: &'a Home<D>) -> Result<Replay<'a, S, D>, Error> {
         let checkpoint = read_checkpoint::<S, D>(home)?;
         Ok(Replay {
-            walk: Walk::begin(home, &checkpoint),
+            walk: Walk::begin(home, checkpoint.state.seq(), checkpoint.previous),
             state: checkpoint.state,
             checkpoint_len: checkpoint.len,
         })
@@ -164,15 +191,64 @@ impl<'a, S: Fold, D: Disk> Replay<'a, S, D> {
 fn follow<S: Fold>(state: &mut S) -> impl FnMut(Logged<'_>) -> Result<(), Error> {
     let mut touched = Vec::new();
     move |logged| {
-        if logged.seq <= state.seq() && !planted!(ReplayedTwice) {
+        if logged.is_in(state.seq()) {
             return Ok(());
         }
-        let record = logged.record()?;
-        failpoint::check("recovery.record").map_err(|error| Error::io("failpoint recovery.record", error))?;
-        touched.clear();
-        state.apply(logged.seq, &record, &mut touched);
-        Ok(())
+        apply(state, logged.seq, &logged.record()?, &mut touched)
     }
+}
+
+fn apply<S: Fold>(
+    state: &mut S,
+    seq: Seq,
+    record: &S::Record,
+    touched: &mut Vec<S::Key>,
+) -> Result<(), Error> {
+    failpoint::check("recovery.record").map_err(|error| Error::io("failpoint recovery.record", error))?;
+    touched.clear();
+    state.apply(seq, record, touched);
+    Ok(())
+}
+
+/// The same, with a thread that reads ahead: checking and parsing a line takes about as long as applying its record.
+fn follow_ahead<S: Fold, T: Send>(
+    state: &mut S,
+    log: impl FnOnce(&mut OnRecord<'_>) -> Result<T, Error> + Send,
+) -> Result<T, Error> {
+    thread::scope(|scope| {
+        let (sender, batches) = mpsc::sync_channel(BATCHES_AHEAD);
+        let checkpoint = state.seq();
+        let reader = move || {
+            let mut batch = Vec::with_capacity(BATCH);
+            let read = log(&mut |logged| {
+                if logged.is_in(checkpoint) {
+                    return Ok(());
+                }
+                batch.push((logged.seq, logged.record::<S::Record>()?));
+                if batch.len() < BATCH {
+                    return Ok(());
+                }
+                let full = mem::replace(&mut batch, Vec::with_capacity(BATCH));
+                // Nobody takes them only where applying one has failed, and that is what will be told.
+                let sent = sender.send(full);
+                sent.map_err(|_| Error::io("nobody waits for more", io::ErrorKind::BrokenPipe.into()))
+            });
+            // Also those in front of something bad.
+            let _ = sender.send(batch);
+            read
+        };
+        let reader = thread::Builder::new()
+            .name("read".to_owned())
+            .spawn_scoped(scope, reader)
+            .map_err(|error| Error::io("cannot start a thread that reads the log", error))?;
+        let mut touched = Vec::new();
+        let applied = batches
+            .into_iter()
+            .flatten()
+            .try_for_each(|(seq, record)| apply(state, seq, &record, &mut touched));
+        let read = reader.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
+        applied.and(read)
+    })
 }
 
 /// The state file's content.
@@ -194,6 +270,11 @@ pub(crate) struct Logged<'a> {
 }
 
 impl Logged<'_> {
+    /// Whether a state with `newest` as its newest record contains it.
+    fn is_in(&self, newest: Seq) -> bool {
+        self.seq <= newest && !planted!(ReplayedTwice)
+    }
+
     /// What it says.
     ///
     /// # Errors
@@ -233,16 +314,20 @@ pub(crate) struct Walk<'a, D> {
     /// The newest record in the state file before it.
     previous: Seq,
     chain: Option<Link>,
+    /// The segment in hand; the next one takes its place.
+    bytes: Vec<u8>,
 }
 
 impl<'a, D: Disk> Walk<'a, D> {
-    /// Begins in front of the oldest segment of a store with this state file.
-    pub(crate) fn begin<S: Fold>(home: &'a Home<D>, checkpoint: &Checkpoint<S>) -> Walk<'a, D> {
+    /// Begins in front of the oldest segment of a store whose state file has `checkpoint` as its newest record, and the one
+    /// before it `previous`.
+    pub(crate) fn begin(home: &'a Home<D>, checkpoint: Seq, previous: Seq) -> Walk<'a, D> {
         Walk {
             home,
-            checkpoint: checkpoint.state.seq(),
-            previous: checkpoint.previous,
+            checkpoint,
+            previous,
             chain: None,
+            bytes: Vec::new(),
         }
     }
 
@@ -250,7 +335,7 @@ impl<'a, D: Disk> Walk<'a, D> {
     pub(crate) fn closed(&mut self, firsts: &[Seq], on_record: &mut OnRecord<'_>) -> Result<(), Error> {
         for &first in firsts {
             let name = self.home.names.closed(first);
-            let (_, segment) = self.segment(&name, Some(first), on_record)?;
+            let segment = self.segment(&name, Some(first), on_record)?;
             if let Some(dropped) = segment.dropped {
                 let path = self.home.disk.display(&name);
                 return Err(Error::Corrupt(format!(
@@ -273,7 +358,7 @@ impl<'a, D: Disk> Walk<'a, D> {
         let rotating =
             !listed.contains(&names.active) && listed.contains(&names.next) && self.chain.is_some();
         let name = if rotating { &names.next } else { &names.active };
-        let (bytes, segment) = self.segment(name, None, on_record)?;
+        let segment = self.segment(name, None, on_record)?;
         let path = self.home.disk.display(name);
         if segment.last < self.checkpoint {
             let tail = segment
@@ -293,7 +378,7 @@ impl<'a, D: Disk> Walk<'a, D> {
         let notices = dropped.map(|dropped| format!("{path}: {dropped}")).collect();
         Ok(Active {
             segment,
-            bytes,
+            bytes: mem::take(&mut self.bytes),
             notices,
         })
     }
@@ -304,15 +389,16 @@ impl<'a, D: Disk> Walk<'a, D> {
         name: &str,
         named: Option<Seq>,
         on_record: &mut OnRecord<'_>,
-    ) -> Result<(Vec<u8>, Segment), Error> {
-        let mut bytes = self.home.read(name)?;
-        segment::trim_filler(&mut bytes);
+    ) -> Result<Segment, Error> {
+        self.home.read_into(name, &mut self.bytes)?;
+        segment::trim_filler(&mut self.bytes);
+        let bytes = &self.bytes;
         let path = self.home.disk.display(name);
         let source = Source {
             path: &path,
             store: self.home.store,
         };
-        let (header, _) = segment::read_header(&bytes, source)?;
+        let (header, _) = segment::read_header(bytes, source)?;
         if named.is_some_and(|first| first != header.first) {
             return Err(source.corrupt(
                 1,
@@ -324,7 +410,7 @@ impl<'a, D: Disk> Walk<'a, D> {
             ));
         }
         self.check_chain(&header, source)?;
-        let segment = segment::read(&bytes, source, |seq, members, at| {
+        let segment = segment::read(bytes, source, |seq, members, at| {
             on_record(Logged {
                 seq,
                 members,
@@ -335,9 +421,9 @@ impl<'a, D: Disk> Walk<'a, D> {
         self.chain = Some(Link {
             segment: segment.header.segment,
             last: segment.last,
-            digest: crc32fast::hash(&bytes),
+            digest: crc32fast::hash(bytes),
         });
-        Ok((bytes, segment))
+        Ok(segment)
     }
 
     /// Whether this segment goes on where the one before it ended.
