@@ -8,11 +8,12 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use core::mem;
+use core::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
 use crate::fold::Seq;
-use crate::id::{RequestId, TxnId};
+use crate::id::{CoordinatorId, Epoch, RequestId, TxnId};
 use crate::index::{self, Index};
 use crate::leg::BodyDigest;
 use crate::message::{Home, Knowledge};
@@ -74,6 +75,7 @@ pub struct Requests {
     places: Index,
     /// The place of the oldest.
     oldest: u32,
+    aside: Aside,
     snapshot: Unseen<Option<Snapshot>>,
 }
 
@@ -84,34 +86,21 @@ struct OpenRequest {
     txn: TxnId,
 }
 
-/// A request that has ended, with nothing wasted: there are a million of them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A request that has ended, with nothing wasted: there are a million of them. What many have in common, and what few
+/// have, stands [`Aside`].
+#[derive(Clone, Debug)]
 struct Ended {
     seq: Seq,
     /// The halves of the request id, which as one number would have to be aligned.
     request: [u64; 2],
     digest: BodyDigest,
-    txn: TxnId,
-    aborted: Option<Box<Reason>>,
+    /// The transaction's sequence in its epoch.
+    sequence: u64,
+    epoch: u32,
+    reason: Option<NonZeroU32>,
 }
 
 impl Ended {
-    fn new(
-        seq: Seq,
-        request: RequestId,
-        digest: BodyDigest,
-        txn: TxnId,
-        aborted: Option<Box<Reason>>,
-    ) -> Ended {
-        Ended {
-            seq,
-            request: halves(request),
-            digest,
-            txn,
-            aborted,
-        }
-    }
-
     fn request(&self) -> RequestId {
         let [high, low] = self.request;
         RequestId(u128::from(high) << 64 | u128::from(low))
@@ -121,15 +110,84 @@ impl Ended {
     fn at(&self) -> (Seq, [u64; 2]) {
         (self.seq, self.request)
     }
+}
 
-    fn entry(&self) -> RequestEntry {
+/// Parts of ended requests by their places here. Which places those are is no part of what is known.
+#[derive(Clone, Debug, Default)]
+struct Aside {
+    /// The epochs of their transactions, each with how many of them there are: one for each start of a coordinator.
+    epochs: Vec<(CoordinatorId, Epoch, u32)>,
+    /// Why they were aborted. The first place is never used.
+    reasons: Vec<Option<Box<Reason>>>,
+    /// Places of reasons that are free.
+    free: Vec<NonZeroU32>,
+}
+
+impl Aside {
+    fn put_epoch(&mut self, coordinator: CoordinatorId, epoch: Epoch) -> u32 {
+        let is_it = |one: &(CoordinatorId, Epoch, u32)| one.0 == coordinator && one.1 == epoch;
+        let known = self.epochs.iter().rposition(is_it);
+        let place = known.or_else(|| self.epochs.iter().position(|(_, _, count)| *count == 0));
+        let place = place.unwrap_or_else(|| {
+            self.epochs.push((coordinator, epoch, 0));
+            self.epochs.len() - 1
+        });
+        let count = self.epochs[place].2 + 1;
+        self.epochs[place] = (coordinator, epoch, count);
+        u32::try_from(place).expect("fewer epochs than requests")
+    }
+
+    fn put_reason(&mut self, reason: Box<Reason>) -> NonZeroU32 {
+        if let Some(place) = self.free.pop() {
+            self.reasons[index::place(place.get())] = Some(reason);
+            return place;
+        }
+        if self.reasons.is_empty() {
+            self.reasons.push(None);
+        }
+        self.reasons.push(Some(reason));
+        let place = u32::try_from(self.reasons.len() - 1).expect("fewer than four billion reasons");
+        NonZeroU32::new(place).expect("the first place is not used")
+    }
+
+    /// The attempt that counts.
+    fn txn(&self, ended: &Ended) -> TxnId {
+        let (coordinator, epoch, _) = self.epochs[index::place(ended.epoch)];
+        TxnId::new(coordinator, epoch, ended.sequence)
+    }
+
+    /// Why it was aborted, if it was.
+    fn reason(&self, ended: &Ended) -> Option<&Reason> {
+        let place = ended.reason?;
+        let reason = self.reasons[index::place(place.get())].as_deref();
+        Some(reason.expect("a reason is kept as long as its request"))
+    }
+
+    /// Whatever is known about it.
+    fn all(&self, ended: &Ended) -> (Seq, [u64; 2], BodyDigest, TxnId, Option<&Reason>) {
+        let Ended {
+            seq, request, digest, ..
+        } = *ended;
+        (seq, request, digest, self.txn(ended), self.reason(ended))
+    }
+
+    fn entry(&self, ended: &Ended) -> RequestEntry {
         RequestEntry {
-            digest: self.digest,
-            txn: self.txn,
-            progress: match &self.aborted {
-                None => Progress::Committed(self.seq),
-                Some(reason) => Progress::Aborted(self.seq, reason.clone()),
+            digest: ended.digest,
+            txn: self.txn(ended),
+            progress: match self.reason(ended) {
+                None => Progress::Committed(ended.seq),
+                Some(reason) => Progress::Aborted(ended.seq, Box::new(reason.clone())),
             },
+        }
+    }
+
+    /// It is forgotten.
+    fn drop_of(&mut self, ended: &Ended) {
+        self.epochs[index::place(ended.epoch)].2 -= 1;
+        if let Some(place) = ended.reason {
+            self.reasons[index::place(place.get())] = None;
+            self.free.push(place);
         }
     }
 }
@@ -154,7 +212,7 @@ struct Snapshot {
 /// Where an ended request is found is no part of what is known about it.
 impl PartialEq for Requests {
     fn eq(&self, other: &Requests) -> bool {
-        self.window == other.window && self.open == other.open && self.ended == other.ended
+        self.window == other.window && self.open == other.open && self.ended_all().eq(other.ended_all())
     }
 }
 
@@ -162,7 +220,8 @@ impl Eq for Requests {}
 
 impl Hash for Requests {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        (self.window, &self.ended).hash(hasher);
+        (self.window, self.ended.len()).hash(hasher);
+        self.ended_all().for_each(|one| one.hash(hasher));
         hash_unordered(self.open.iter(), hasher);
     }
 }
@@ -175,6 +234,7 @@ impl Default for Requests {
             ended: VecDeque::new(),
             places: Index::default(),
             oldest: 0,
+            aside: Aside::default(),
             snapshot: Unseen::default(),
         }
     }
@@ -195,10 +255,11 @@ impl Requests {
         let Some(ended) = self.ended(home.request) else {
             return (Knowledge::Nothing, 0);
         };
-        let knowledge = match &ended.aborted {
+        let txn = self.aside.txn(ended);
+        let knowledge = match self.aside.reason(ended) {
             _ if reused(ended.digest) => Knowledge::Reused,
-            None => Knowledge::Committed(ended.txn),
-            Some(reason) => Knowledge::Aborted(ended.txn, (**reason).clone()),
+            None => Knowledge::Committed(txn),
+            Some(reason) => Knowledge::Aborted(txn, reason.clone()),
         };
         (knowledge, ended.seq)
     }
@@ -206,12 +267,15 @@ impl Requests {
     /// One entry.
     pub fn get(&self, request: &RequestId) -> Option<RequestEntry> {
         let open = self.open.get(request).map(OpenRequest::entry);
-        open.or_else(|| self.ended(*request).map(Ended::entry))
+        open.or_else(|| self.ended(*request).map(|ended| self.aside.entry(ended)))
     }
 
     /// All entries: the finished ones in log order, then the open ones in id order.
     pub fn entries(&self) -> impl Iterator<Item = (RequestId, RequestEntry)> {
-        let ended = self.ended.iter().map(|ended| (ended.request(), ended.entry()));
+        let ended = self
+            .ended
+            .iter()
+            .map(|ended| (ended.request(), self.aside.entry(ended)));
         ended.chain(self.open_ones())
     }
 
@@ -292,7 +356,8 @@ impl Requests {
             None if self.ended(home.request).is_some() => return,
             None => {}
         }
-        self.push(Ended::new(seq, home.request, home.digest, txn, aborted));
+        let ended = self.aside(seq, home.request, home.digest, txn, aborted);
+        self.push(ended);
         for _ in 0..FORGOTTEN_MAX {
             if u64::try_from(self.ended.len()).expect("a length fits") <= self.window {
                 break;
@@ -306,10 +371,35 @@ impl Requests {
                 && oldest.seq <= snapshot.through
                 && !planted!(SnapshotForgets)
             {
-                snapshot.forgotten.push((request, oldest.entry()));
+                snapshot.forgotten.push((request, self.aside.entry(&oldest)));
             }
+            self.aside.drop_of(&oldest);
             evicted(request);
         }
+    }
+
+    /// Puts aside what is not kept with each.
+    fn aside(
+        &mut self,
+        seq: Seq,
+        request: RequestId,
+        digest: BodyDigest,
+        txn: TxnId,
+        aborted: Option<Box<Reason>>,
+    ) -> Ended {
+        Ended {
+            seq,
+            request: halves(request),
+            digest,
+            sequence: txn.at.sequence,
+            epoch: self.aside.put_epoch(txn.coordinator, txn.at.epoch),
+            reason: aborted.map(|reason| self.aside.put_reason(reason)),
+        }
+    }
+
+    /// All that is known about each ended one, in log order.
+    fn ended_all(&self) -> impl Iterator<Item = (Seq, [u64; 2], BodyDigest, TxnId, Option<&Reason>)> {
+        self.ended.iter().map(|ended| self.aside.all(ended))
     }
 
     /// Adds one at the end, but for a second request that the same record ends: the order is the one that restoring gives.
@@ -367,7 +457,7 @@ impl Requests {
         let rest = rest.take_while(|one| one.seq <= snapshot.through);
         for one in rest.take(size) {
             snapshot.copied = one.at();
-            part.push((one.request(), one.entry()));
+            part.push((one.request(), self.aside.entry(one)));
         }
         if part.is_empty() {
             self.snapshot.0 = None;
@@ -396,8 +486,8 @@ impl Requests {
         };
         let place = self.place(self.ended.len());
         self.places.insert(index::hash(&request), place);
-        self.ended
-            .push_back(Ended::new(seq, request, digest, txn, aborted));
+        let ended = self.aside(seq, request, digest, txn, aborted);
+        self.ended.push_back(ended);
         Ok(())
     }
 
@@ -436,6 +526,7 @@ impl Numbered for Requests {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
     use alloc::vec;
     use alloc::vec::Vec;
 
@@ -483,6 +574,40 @@ mod tests {
         }
         restored.restored();
         assert_eq!(restored, requests);
+    }
+
+    #[test]
+    fn what_stands_aside_is_right_for_each_and_does_not_grow() {
+        assert_eq!(size_of::<Ended>(), 48);
+        let txn = |n: u64| TxnId::new(StoreId(n % 2), u32::try_from(n / 100).unwrap(), n);
+        let account = |n: u64| format!("a{}", n % 7).parse().unwrap();
+        let aborted = |n: u64| n.is_multiple_of(3).then(|| Reason::UnknownAccount(account(n)));
+        let mut requests = Requests::default();
+        requests.set_window(50);
+        for n in 1..=3000 {
+            let reason = aborted(n).map(Box::new);
+            requests.end(&home(n.into()), txn(n), n, reason, |_| {});
+            for known in n.saturating_sub(49).max(1)..=n {
+                let progress = match aborted(known) {
+                    None => Progress::Committed(known),
+                    Some(reason) => Progress::Aborted(known, Box::new(reason)),
+                };
+                let entry = requests.get(&RequestId(known.into())).unwrap();
+                assert_eq!((entry.txn, entry.progress), (txn(known), progress));
+            }
+        }
+        let Aside { epochs, reasons, .. } = &requests.aside;
+        assert!(epochs.len() <= 4 && reasons.len() <= 19, "{epochs:?} {reasons:?}");
+        assert_eq!(epochs.iter().map(|(_, _, count)| count).sum::<u32>(), 50);
+        let again = reread(&requests);
+        assert_eq!(again, requests);
+        let mut other = again.clone();
+        other.ended[7].sequence += 1;
+        assert_ne!(other, requests);
+        let aborted = requests.ended.iter().position(|one| one.reason.is_some());
+        let mut other = again;
+        other.ended[aborted.unwrap()].reason = None;
+        assert_ne!(other, requests);
     }
 
     #[test]
