@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`line`](mod@line) is what a line looks like, [`segment`] how a torn tail is told from corruption, [`recovery`] how the state
-//! comes back, [`peek`](mod@peek) what people see of a log, [`log`] how it is kept, [`spare`] how its next segment is written ahead, [`checkpoint`] how it is kept short.
+//! comes back, [`streamed`] how a long state file is read, [`peek`](mod@peek) what people see of a log, [`log`] how it is kept, [`spare`] how its next segment is written ahead, [`checkpoint`] how it is kept short.
 
 mod backend;
 mod by_hand;
