@@ -47,7 +47,8 @@ struct Armed<'a> {
 impl<'a> Armed<'a> {
     fn for_checkpoints(disk: &'a MemDisk) -> Armed<'a> {
         let names = disk.list().unwrap().into_iter();
-        let is_kept = |name: &String| name != ACTIVE && !name.ends_with(".next.jsonl") && !name.ends_with(".tmp");
+        let is_kept =
+            |name: &String| name != ACTIVE && !name.ends_with(".next.jsonl") && !name.ends_with(".tmp");
         let names = names.filter(is_kept);
         let kept = names
             .map(|name| (name.clone(), disk.read(&name).unwrap()))
