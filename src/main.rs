@@ -8,6 +8,7 @@ mod crash_test;
 mod demo;
 mod exit;
 mod logging;
+mod memory;
 mod output;
 #[cfg(planted)]
 mod planted;

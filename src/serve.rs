@@ -5,6 +5,7 @@ use engine::{Owner, StoreConfig, failpoint};
 use crate::cli::{Address, CoordinatorArgs, NodeArgs, ServerArgs};
 use crate::exit::Exit;
 use crate::logging;
+use crate::memory;
 use crate::power_cut;
 
 /// Runs `twopence node`.
@@ -56,6 +57,7 @@ pub(crate) fn coordinator(args: &CoordinatorArgs) -> Exit {
 
 fn prepare(args: &ServerArgs) -> Result<(), String> {
     logging::start(args.log_level);
+    memory::settle();
     if args.enable_failpoints {
         failpoint::enable();
     }
