@@ -1,5 +1,4 @@
-//! sled's database with what it lacks: a transaction that keeps the tally, a measure of what is not yet synced, and a
-//! real fsync.
+//! sled's database with what it lacks: batches of bounded length, a measure of what is not yet synced, and a real fsync.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -7,29 +6,70 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use ::sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
-use ::sled::{Config, Db, Mode, Transactional, Tree};
-use protocol::fold::Table;
+use ::sled::{Config, Db, IVec, Iter, Mode};
 use protocol::planted;
 
-use super::batch::Batch;
 use super::folder::{DYING_OWNER, RETRY, corrupt, io_error};
-use super::rows::{row_key, rows, split_first_row};
-use super::tally::{TALLY_KEY, Tally};
+use super::journal;
 use crate::{Error, failpoint};
 
 /// Length of sled's segments. Fixed for the life of a store.
-pub(super) const SEGMENT_LEN: u64 = 512 * 1024;
+pub(super) const SEGMENT_LEN: u64 = 1024 * 1024;
+
+/// The most by which sled's log may grow between two fsyncs, as far as estimates hold (why: see the module's head).
+const UNSYNCED_MAX: u64 = SEGMENT_LEN / 2;
 
 /// sled's page cache.
 const CACHE_LEN: u64 = 64 * 1024 * 1024;
 
+/// What one row may cost sled's log beyond its own bytes, on average over a batch: rewriting, splitting or merging the page
+/// it lies on, and moving a page out of a segment that is to be freed. Measured in large batches: a third of this.
+const ROW_COST: usize = 1536;
+
+/// What a batch may cost beyond that if it is small and no average helps: a few pages of the journal, of up to 17 KiB.
+const BATCH_COST: usize = 48 * 1024;
+
+/// A row's own bytes are written again when its page is.
+const BYTE_COST: usize = 4;
+
+/// What a row of the journal may cost in all. There are nine to a page, and every tenth change rewrites a page.
+const JOURNAL_ROW_COST: usize = 3584;
+
+/// Rows that change together, or not at all.
+#[derive(Debug, Default)]
+pub(super) struct Write {
+    batch: ::sled::Batch,
+    log_len: usize,
+}
+
+impl Write {
+    /// Sets a row.
+    pub(super) fn set(&mut self, key: &[u8], row: &[u8]) {
+        self.log_len += if journal::is_key(key) {
+            JOURNAL_ROW_COST
+        } else {
+            ROW_COST + (key.len() + row.len()) * BYTE_COST
+        };
+        self.batch.insert(key, row);
+    }
+
+    /// Removes a row.
+    pub(super) fn remove(&mut self, key: &[u8]) {
+        self.log_len += ROW_COST + key.len() * BYTE_COST;
+        self.batch.remove(key);
+    }
+
+    /// Upper estimate of the bytes by which sled's log grows.
+    pub(super) fn log_len(&self) -> usize {
+        BATCH_COST + self.log_len
+    }
+}
+
 /// An open sled folder.
 #[derive(Debug)]
 pub(super) struct Database {
+    /// All rows are in its default tree: sled changes rows of one tree together at less cost than those of several.
     db: Db,
-    /// In the order of `Table::ALL`.
-    trees: Vec<Tree>,
     /// Our own handle of sled's file.
     file: File,
     path: PathBuf,
@@ -60,13 +100,6 @@ impl Database {
                 Err(error) => return Err(damage(folder, error)),
             }
         };
-        let mut trees = Vec::new();
-        for table in Table::ALL {
-            trees.push(
-                db.open_tree(table.name())
-                    .map_err(|error| damage(folder, error))?,
-            );
-        }
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -74,50 +107,41 @@ impl Database {
             .map_err(io_error("cannot open", &path))?;
         Ok(Database {
             db,
-            trees,
             file,
             path,
             synced_len: 0,
         })
     }
 
-    /// The trees, in the order of `Table::ALL`.
-    pub(super) fn trees(&self) -> impl Iterator<Item = (Table, &Tree)> {
-        Table::ALL.into_iter().zip(&self.trees)
+    /// One row.
+    ///
+    /// # Errors
+    /// sled's; what they mean depends on what it is read for.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<IVec>, ::sled::Error> {
+        self.db.get(key)
     }
 
-    /// Gives one batch to sled, with the tally that `before` becomes by it. Not durable before [`Database::sync`].
+    /// All rows from `key` on, in key order, as sled finds them.
+    pub(super) fn rows_from(&self, key: &[u8]) -> Iter {
+        self.db.range(key..)
+    }
+
+    /// Gives rows to sled. Not durable before [`Database::sync`], which this calls first where the log would grow by
+    /// too much without.
     ///
     /// # Errors
     /// [`Error::Io`]; whether it happened is undefined.
-    pub(super) fn apply(&mut self, batch: &Batch, before: Tally) -> Result<Tally, Error> {
-        let budget = usize::try_from(SEGMENT_LEN).expect("a segment fits into memory");
-        let unsynced = usize::try_from(self.unsynced_len()).unwrap_or(usize::MAX);
-        if unsynced > 0 && unsynced.saturating_add(batch.log_len()) > budget {
+    pub(super) fn apply(&mut self, write: Write) -> Result<(), Error> {
+        let log_len = u64::try_from(write.log_len()).unwrap_or(u64::MAX);
+        let unsynced = self.unsynced_len();
+        if unsynced > 0 && unsynced.saturating_add(log_len) > UNSYNCED_MAX {
             self.sync()?;
         }
-        point("sled.before-batch")?;
-        let after = self.trees[..].transaction(|views: &Vec<TransactionalTree>| {
-            let mut tally = before.at(batch.seq);
-            for ((table, key), value) in &batch.entries {
-                let index = Table::ALL
-                    .iter()
-                    .position(|known| known == table)
-                    .expect("every table has a tree");
-                put_entry(&views[index], index, key, value.as_deref(), &mut tally)?;
-            }
-            let meta = views.last().expect("there are four trees");
-            meta.insert(TALLY_KEY, tally.encode())?;
-            Ok::<Tally, ConflictableTransactionError<String>>(tally)
-        });
-        let after = after.map_err(|error| match error {
-            TransactionError::Storage(error) => self.failure("cannot change", error),
-            TransactionError::Abort(text) => Error::Corrupt(format!("{}: {text}", self.path.display())),
-        })?;
-        point("sled.after-batch")?;
+        let applied = self.db.apply_batch(write.batch);
+        applied.map_err(|error| self.failure("cannot change", error))?;
         let flushed = self.db.flush();
         flushed.map_err(|error| self.failure("cannot write", error))?;
-        Ok(after)
+        Ok(())
     }
 
     /// The fsync that sled leaves out.
@@ -139,7 +163,6 @@ impl Database {
 
     /// Lets go of everything. sled's own threads may hold the file for a moment longer.
     pub(super) fn close(self) {
-        drop(self.trees);
         drop(self.db);
     }
 
@@ -156,7 +179,8 @@ impl Database {
         u64::try_from(self.db.context.pagecache.log.stable_offset() + 1).unwrap_or(0)
     }
 
-    fn failure(&self, what: &str, error: ::sled::Error) -> Error {
+    /// sled's error as what it is while the store is in use: one of the system.
+    pub(super) fn failure(&self, what: &str, error: ::sled::Error) -> Error {
         let source = if let ::sled::Error::Io(error) = error {
             error
         } else {
@@ -166,45 +190,11 @@ impl Database {
     }
 }
 
-fn put_entry(
-    view: &TransactionalTree,
-    table: usize,
-    key: &[u8],
-    value: Option<&[u8]>,
-    tally: &mut Tally,
-) -> Result<(), ConflictableTransactionError<String>> {
-    let (mut before, mut after) = (0, 0);
-    for (chunk, row) in value.into_iter().flat_map(rows) {
-        let row_key = row_key(key, chunk);
-        let old = view.insert(row_key.as_slice(), row.as_slice())?;
-        tally.add(table, &row_key, &row);
-        if let Some(old) = old {
-            tally.remove(table, &row_key, &old);
-            if chunk == 0 {
-                before = chunks(&old)?;
-            }
-        }
-        after = chunk + 1;
-    }
-    if value.is_none() {
-        let old = view.get(row_key(key, 0))?;
-        before = old.as_deref().map_or(Ok(0), chunks)?;
-    }
-    for chunk in after..before {
-        let row_key = row_key(key, chunk);
-        if let Some(old) = view.remove(row_key.as_slice())? {
-            tally.remove(table, &row_key, &old);
-        }
-    }
-    Ok(())
-}
-
-fn chunks(row: &[u8]) -> Result<u16, ConflictableTransactionError<String>> {
-    let malformed = || ConflictableTransactionError::Abort("a row changed since it was read".to_owned());
-    split_first_row(row).map(|(count, _)| count).ok_or_else(malformed)
-}
-
-fn point(name: &str) -> Result<(), Error> {
+/// Passes a failpoint.
+///
+/// # Errors
+/// The one that it was armed with.
+pub(super) fn point(name: &str) -> Result<(), Error> {
     failpoint::check(name).map_err(|error| Error::io(format!("failpoint {name}"), error))
 }
 
@@ -228,55 +218,4 @@ pub(super) fn damage(folder: &Path, error: ::sled::Error) -> Error {
 fn is_damage(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
     [InvalidData, InvalidInput, Other, UnexpectedEof].contains(&kind)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::tally::Tally;
-    use super::*;
-    use protocol::id::StoreId;
-
-    /// Random numbers below a bound, the same ones in every run.
-    fn random(seed: &mut u64, bound: u64) -> u64 {
-        *seed ^= *seed << 13;
-        *seed ^= *seed >> 7;
-        *seed ^= *seed << 17;
-        *seed % bound
-    }
-
-    /// What the module's head relies on: sled's log grows by less than a segment between two fsyncs, and by no more
-    /// than a batch's estimate, in every mixture of new, changed, large and vanishing entries.
-    #[test]
-    fn sleds_log_grows_by_less_than_a_batch_is_estimated_at() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut database = Database::open(&dir.path().join("x.sled")).unwrap();
-        database.sync().unwrap();
-        let mut tally = Tally::empty(StoreId(1));
-        let mut seed = 0x9e37_79b9_7f4a_7c15;
-        for round in 1..=500 {
-            let mut batch = Batch::new(round);
-            let rows = [1, 4, 20, 100][usize::try_from(random(&mut seed, 4)).unwrap()];
-            let spread = [50, 1_000, 10_000][usize::try_from(round / 50 % 3).unwrap()];
-            while batch.entries.len() < rows {
-                let table = Table::ALL[usize::try_from(random(&mut seed, 4)).unwrap()];
-                let id = match table {
-                    Table::Outcomes => round * 1000 + random(&mut seed, 1000),
-                    Table::Accounts | Table::Prepared | Table::Meta => random(&mut seed, spread),
-                };
-                let large = random(&mut seed, 40) == 0;
-                let len = random(&mut seed, if large { 6000 } else { 120 });
-                let cut = table == Table::Prepared && random(&mut seed, 2) == 0;
-                let value = vec![7; usize::try_from(len).unwrap()];
-                batch.put(table, id.to_be_bytes().to_vec(), (!cut).then_some(value));
-            }
-            tally = database.apply(&batch, tally).unwrap();
-            let (grown, estimate) = (database.unsynced_len(), u64::try_from(batch.log_len()).unwrap());
-            assert!(
-                grown > 0 && grown <= estimate,
-                "round {round}: {grown} bytes, estimated at {estimate}"
-            );
-            database.sync().unwrap();
-            assert_eq!(database.unsynced_len(), 0);
-        }
-    }
 }

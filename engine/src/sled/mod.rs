@@ -1,4 +1,5 @@
-//! The sled backend: every entry a few rows in one of four trees, changed in one sled transaction per sync.
+//! The sled backend: every entry a few rows of one tree, and in front of them a journal of what changed last; one sled
+//! batch per sync.
 //!
 //! sled 0.34.7 is quick and small but promises less than it seems to. What this backend relies on, and how each of
 //! sled's weaknesses is closed:
@@ -6,19 +7,26 @@
 //! - **`flush()` does not fsync on Linux** (it issues `sync_file_range`, which neither makes the file's length durable
 //!   nor empties the disk's cache). Every sync ends with our own `fdatasync` of sled's file; a test watches the system
 //!   calls.
-//! - **Atomicity.** A transaction writes a manifest in front of its messages that names its last log position; recovery
-//!   stops in front of a batch whose end it cannot reach. Several trees in one transaction share one manifest. The
-//!   sequence number and the [tally] are rows in the same transaction.
+//! - **Atomicity.** `Tree::apply_batch` pins the log with a manifest in front of its messages, and fills in the last log
+//!   position among them when all are written (`apply_batch_inner`: `pin_log`, the inserts, `seal_batch`), just as a
+//!   transaction's commit does. Recovery stops in front of a manifest whose last position lies beyond the end of what it can
+//!   read without a gap, so a batch is there as a whole or not at all, however many pages it spans. The sequence number and the
+//!   [tally] are a row in the same batch. Pages may be split, merged or moved by it, too; that changes no row.
 //! - **Freed segments are reused before a sync, and a tear that lies two segments back passes for the end of a
 //!   segment.** sled takes what it has *written* for stable. It reuses a segment at the earliest when its log has grown
 //!   by more than a whole segment since the last live page moved out of it, and it looks for tears in the segment of
 //!   the last position it believes stable, and later ones. Both are safe as long as its log never grows by a segment
 //!   between two fsyncs. So nothing is given to sled before a sync, batches are small, the log's growth is measured
-//!   after each, and there is an fsync between two batches wherever their sum might pass a segment.
-//!   What remains: a single step, which is never cut in two, that makes sled write more than 512 KiB. 100 rows were
-//!   measured at 100 KiB at most, so the largest step of the protocol (256 legs) should stay below; if it does not and
+//!   after each, and there is an fsync between two batches wherever their sum might pass *half* a segment of 1 MiB. The
+//!   other half is for batches that cost more than they were estimated at: their estimate is an average, and what sled moves out
+//!   of segments that it frees is bounded by what lives in those.
+//!   What remains: a single step, which is never cut in two, that makes sled write more than a segment. 100 rows were
+//!   measured at 100 KiB at most, so the largest step of the protocol (256 legs) stays below; if it does not and
 //!   power fails within these milliseconds, the tally makes the next start refuse the store rather than go on without
 //!   what is lost.
+//! - **A row that changes is expensive, and reading it first is as well.** Each change copies a page in memory, every tenth
+//!   writes all of it. So a sync writes its changes into a few rows of a [journal], and the rows of the entries
+//!   follow later, those that are still needed (see [store]). Only then is the old row read, which the tally has to know.
 //! - **Large values go to `blobs/`, which is never synced.** Entries are cut into [rows] that keep every page far
 //!   below the limit; the folder must be empty, and after the swap at open (see below) a write there cannot succeed.
 //! - **Opening writes, can panic, and can lose a damaged tail in silence.** What is opened is a copy (see
@@ -30,13 +38,15 @@
 //! Not guaranteed: that a store put back whole from an older backup, its mark included, is recognised. Nothing inside
 //! one directory can tell; the peers' marks do (R22).
 
-mod batch;
+mod change;
 mod database;
 mod folder;
+mod journal;
 mod load;
 mod mark;
 mod rows;
 mod shield;
+mod store;
 mod tally;
 
 use std::fs;
@@ -49,11 +59,16 @@ use protocol::id::StoreId;
 use crate::inspect::Content;
 use crate::open::Recovered;
 use crate::{Engine, Error, Owner, Stats, StoreConfig};
-use batch::{Batch, Pending};
+use change::{Batch, Pending};
 use database::{Database, SEGMENT_LEN};
 use folder::{Folders, io_error};
 use mark::Mark;
-use tally::Tally;
+use rows::entry_key;
+use store::Store;
+
+/// The `conf` that sled has written for stores of the formats before 3, whose segments were half as long: its text, and
+/// the checksum of that.
+const CONF_BEFORE_3: &[u8] = b"segment_size: 524288\nuse_compression: false\nversion: 0.34\n\0\0\0\0";
 
 /// Space that stays free for the decision of one open transaction.
 const DECISION_LEN: u64 = 2048;
@@ -83,7 +98,7 @@ pub(crate) fn open<S: Fold>(
         || {},
         || check_trial::<S>(&folders, store, &conf, promised),
     );
-    let (database, state, tally) = match checked {
+    let (found, state) = match checked {
         Ok(checked) => checked,
         Err(error) => {
             folders.settle()?; // The refused copy is of no use.
@@ -92,15 +107,16 @@ pub(crate) fn open<S: Fold>(
     };
     folders.swap()?;
     let mark = Mark::open(&folders.mark, store).map_err(io_error("cannot open", &folders.mark))?;
-    mark.write(tally.seq)
+    let synced = found.seq();
+    mark.write(synced)
         .map_err(io_error("cannot write", &folders.mark))?;
     let engine = SledEngine {
-        database,
+        store: found,
         folders,
         mark,
-        tally,
+        synced,
         pending: Pending::default(),
-        appended: tally.seq,
+        appended: synced,
         stats: Stats::default(),
     };
     Ok((Box::new(engine), state, notices))
@@ -118,10 +134,10 @@ pub(crate) fn inspect<S: Fold>(dir: &Path, owner: Owner, store: StoreId) -> Resu
     let what = folders.live.display().to_string();
     let copy = aside.path().to_owned();
     let clean_up = move || drop(fs::remove_dir_all(&copy));
-    let (database, state, _) = shield::shielded(&what, clean_up, || {
+    let (found, state) = shield::shielded(&what, clean_up, || {
         read_trial::<S>(&folders, store, &conf, promised)
     })?;
-    database.close();
+    found.close();
     Ok(Content {
         checkpoints: vec![state],
         records: Vec::new(),
@@ -143,20 +159,14 @@ fn no_mark(folders: &Folders) -> String {
 
 /// Makes the store of an empty state.
 fn create<S: Fold>(folders: &Folders, store: StoreId) -> Result<(), Error> {
-    let mut database = Database::open(&folders.trial)?;
-    let state = S::empty();
+    let mut made = Store::empty(Database::open(&folders.trial)?, store);
     let mut first = Batch::new(0);
-    for entry in state.entries() {
-        let key = S::key(&entry);
-        first.put(
-            S::table(&key),
-            codec::encode_sorted(&key),
-            Some(codec::encode(&entry)),
-        );
+    for entry in S::empty().entries() {
+        first.put(entry_key::<S>(&S::key(&entry)), Some(codec::encode(&entry)));
     }
-    database.apply(&first, Tally::empty(store))?;
-    database.sync()?;
-    database.close();
+    made.write(first)?;
+    made.sync()?;
+    made.close();
     folders.sync_trial()?;
     folders.swap()?;
     let mark = Mark::open(&folders.mark, store).map_err(io_error("cannot make", &folders.mark))?;
@@ -169,11 +179,11 @@ fn check_trial<S: Fold>(
     store: StoreId,
     conf: &[u8],
     promised: Option<Seq>,
-) -> Result<(Database, S, Tally), Error> {
-    let (mut database, state, tally) = read_trial(folders, store, conf, promised)?;
-    database.sync()?;
+) -> Result<(Store, S), Error> {
+    let (mut found, state) = read_trial(folders, store, conf, promised)?;
+    found.sync()?;
     folders.sync_trial()?;
-    Ok((database, state, tally))
+    Ok((found, state))
 }
 
 /// Opens the copy and checks it in full.
@@ -182,7 +192,11 @@ fn read_trial<S: Fold>(
     store: StoreId,
     conf: &[u8],
     promised: Option<Seq>,
-) -> Result<(Database, S, Tally), Error> {
+) -> Result<(Store, S), Error> {
+    if conf[..conf.len().saturating_sub(4)] == CONF_BEFORE_3[..CONF_BEFORE_3.len() - 4] {
+        // Not to be opened: sled would look for segments in the wrong places.
+        return Err(load::other_format(&folders.live, "2 or an older one"));
+    }
     let database = Database::open(&folders.trial)?;
     if !same_file(&folders.trial.join("conf"), conf)? {
         return Err(Error::Corrupt(format!(
@@ -191,7 +205,7 @@ fn read_trial<S: Fold>(
             folders.live.join("conf").display()
         )));
     }
-    let (state, tally) = load::load::<S>(&database, &folders.live, store)?;
+    let (state, tally, journal) = load::load::<S>(&database, &folders.live, store)?;
     if let Some(promised) = promised.filter(|promised| *promised > tally.seq) {
         return Err(Error::Corrupt(format!(
             "{} ends at record {}, but was synced through {promised}: its end is lost. Nothing was changed. Restore the \
@@ -200,7 +214,7 @@ fn read_trial<S: Fold>(
             tally.seq
         )));
     }
-    Ok((database, state, tally))
+    Ok((Store::found(database, journal, tally), state))
 }
 
 fn same_file(path: &Path, expected: &[u8]) -> Result<bool, Error> {
@@ -210,11 +224,10 @@ fn same_file(path: &Path, expected: &[u8]) -> Result<bool, Error> {
 }
 
 struct SledEngine {
-    database: Database,
+    store: Store,
     folders: Folders,
     mark: Mark,
-    /// As of the last record given to sled and synced.
-    tally: Tally,
+    synced: Seq,
     pending: Pending,
     appended: Seq,
     stats: Stats,
@@ -226,25 +239,28 @@ impl SledEngine {
         if batches.is_empty() {
             return Ok(());
         }
-        let mut tally = self.tally;
-        for batch in &batches {
-            tally = self.database.apply(batch, tally)?;
+        for batch in batches {
+            self.store.write(batch)?;
         }
-        self.database.sync()?;
-        self.tally = tally;
+        self.store.sync()?;
+        self.synced = self.store.seq();
         self.stats.syncs += 1;
         self.mark
-            .write(tally.seq)
+            .write(self.synced)
             .map_err(io_error("cannot write", &self.folders.mark))
     }
 
     /// Free space below which nothing new may be promised.
     fn reserve(&self, open: usize) -> std::io::Result<u64> {
-        let file_len = self.database.file_len()?;
+        let file_len = self.store.database().file_len()?;
         let recovery_copy = file_len + file_len / 4;
         let open = u64::try_from(open).unwrap_or(u64::MAX);
-        let pending = u64::try_from(self.pending.log_len()).unwrap_or(u64::MAX);
-        let decisions = open.saturating_mul(DECISION_LEN).saturating_add(pending);
+        // What waits for its row will live in sled's log a second time, and sled's segments may be half empty.
+        let unsettled = self.store.unsettled().saturating_add(self.pending.len());
+        let unsettled = u64::try_from(unsettled).unwrap_or(u64::MAX);
+        let decisions = open
+            .saturating_mul(DECISION_LEN)
+            .saturating_add(unsettled.saturating_mul(2));
         Ok(decisions
             .saturating_add(recovery_copy)
             .saturating_add(2 * SEGMENT_LEN))
@@ -262,14 +278,13 @@ impl<S: Fold> Engine<S> for SledEngine {
             "records are numbered without a gap"
         );
         assert_eq!(state.seq(), *last, "the state is the one after the step");
-        let mut step = Batch::new(*last);
-        for key in touched {
+        let step = touched.iter().map(|key| {
             let entry = state.entry(key).map(|entry| codec::encode(&entry));
-            step.put(S::table(key), codec::encode_sorted(key), entry);
-        }
+            (entry_key::<S>(key), entry)
+        });
+        let bytes = self.pending.push(*last, step.collect());
         self.stats.records += u64::try_from(records.len()).expect("a count fits");
-        self.stats.bytes += step.bytes();
-        self.pending.push(step);
+        self.stats.bytes += u64::try_from(bytes).expect("a step fits into memory");
         self.appended = *last;
         Ok(())
     }
@@ -279,7 +294,7 @@ impl<S: Fold> Engine<S> for SledEngine {
     }
 
     fn synced(&self) -> Seq {
-        self.tally.seq
+        self.synced
     }
 
     fn tend(&mut self, _state: &mut S) -> Result<Option<u64>, Error> {
@@ -301,10 +316,8 @@ impl<S: Fold> Engine<S> for SledEngine {
 
     fn close(mut self: Box<Self>, _state: &S) -> Result<(), Error> {
         self.sync_pending()?;
-        let SledEngine {
-            database, folders, ..
-        } = *self;
-        database.close();
+        let SledEngine { store, folders, .. } = *self;
+        store.close();
         drop(folders.lock()?); // Nobody of ours holds it any more: the next process gets it at once.
         Ok(())
     }

@@ -1,18 +1,21 @@
-//! How an entry lies in a sled tree: cut into rows that are small enough, whatever the entry's size.
+//! How an entry lies in the tree: cut into rows that are small enough, whatever the entry's size.
 //!
 //! A leaf of sled holds 16 rows and more before it splits, whatever their size, and a page that is larger than a
 //! quarter of a segment leaves the log for a file in `blobs/` that sled never syncs. So no row may be large: an entry
 //! of at most [`CHUNK_LEN_MAX`] bytes is one row, a longer one several.
 //!
 //! ```text
-//! row key    encoded key of the entry, which sorts as its numbers do · chunk number, u16 BE
+//! row key    number of the table, u8 · encoded key of the entry, which sorts as its numbers do · chunk number, u16 BE
 //! row 0      number of chunks, u16 LE · first bytes of the encoded entry
 //! row n      the bytes that follow
 //! ```
 //!
-//! Transactions and requests are numbered in the order in which they come, so what one sync writes of them lies side by
-//! side, on few pages.
+//! Transactions and requests are numbered in the order in which they come, so what is settled of them together lies
+//! side by side, on few pages. The tables share one tree with the [journal](super::journal), in front of them, and the
+//! [tally](super::tally), behind them, because sled changes one tree atomically at less cost than several.
 
+use protocol::codec;
+use protocol::fold::{Fold, Table};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Most bytes of an entry in one row.
@@ -20,6 +23,32 @@ pub(super) const CHUNK_LEN_MAX: usize = 2048;
 
 /// Bytes of a row's key behind the entry's own key.
 const SUFFIX_LEN: usize = 2;
+
+/// The first byte of a row's key, by table. The journal has 0, the tally 255.
+const TABLES: [(u8, Table); 4] = [
+    (1, Table::Accounts),
+    (2, Table::Prepared),
+    (3, Table::Outcomes),
+    (4, Table::Meta),
+];
+
+/// The key of an entry within a store: its table's number, and its own key.
+pub(super) fn entry_key<S: Fold>(key: &S::Key) -> Vec<u8> {
+    let table = S::table(key);
+    let (number, _) = TABLES
+        .iter()
+        .find(|(_, known)| *known == table)
+        .expect("every table has a number");
+    let mut bytes = codec::encode_sorted(key);
+    bytes.insert(0, *number);
+    bytes
+}
+
+/// The place in `Table::ALL` of the table that a row belongs to; `None` for the key of no row of an entry.
+pub(super) fn table_of(row_key: &[u8]) -> Option<usize> {
+    let first = row_key.first()?;
+    TABLES.iter().position(|(number, _)| number == first)
+}
 
 /// Rows that an entry of `len` bytes takes.
 pub(super) fn rows_of(len: usize) -> usize {
@@ -37,7 +66,7 @@ pub(super) fn row_key(key: &[u8], chunk: u16) -> Vec<u8> {
 /// The entry's key and the chunk number in a row's key.
 pub(super) fn split_row_key(row_key: &[u8]) -> Option<(&[u8], u16)> {
     let (key, chunk) = row_key.split_last_chunk::<SUFFIX_LEN>()?;
-    (!key.is_empty()).then_some((key, u16::from_be_bytes(*chunk)))
+    (key.len() > 1).then_some((key, u16::from_be_bytes(*chunk)))
 }
 
 /// The rows of an entry whose encoding is `value`, in order.
@@ -50,7 +79,8 @@ pub(super) fn rows(value: &[u8]) -> impl Iterator<Item = (u16, Vec<u8>)> {
         let start = usize::from(chunk) * CHUNK_LEN_MAX;
         let bytes = &value[start..value.len().min(start + CHUNK_LEN_MAX)];
         let row = if chunk == 0 {
-            let mut row = count.to_le_bytes().to_vec();
+            let mut row = Vec::with_capacity(2 + bytes.len());
+            row.extend_from_slice(&count.to_le_bytes());
             row.extend_from_slice(bytes);
             row
         } else {
@@ -67,10 +97,9 @@ pub(super) fn split_first_row(row: &[u8]) -> Option<(u16, &[u8])> {
     (count > 0).then_some((count, bytes))
 }
 
-/// What a row adds to the digest of its store. `table` keeps equal rows of two trees apart.
-pub(super) fn row_hash(table: usize, row_key: &[u8], row: &[u8]) -> u64 {
-    let table = u64::try_from(table).expect("there are four tables");
-    xxh3_64_with_seed(row, xxh3_64_with_seed(row_key, table))
+/// What a row adds to the digest of its store.
+pub(super) fn row_hash(row_key: &[u8], row: &[u8]) -> u64 {
+    xxh3_64_with_seed(row, xxh3_64_with_seed(row_key, 0))
 }
 
 #[cfg(test)]
@@ -107,16 +136,19 @@ mod tests {
 
     #[test]
     fn a_row_key_gives_back_key_and_chunk() {
-        assert_eq!(split_row_key(&row_key(b"A", 513)), Some((&b"A"[..], 513)));
+        assert_eq!(split_row_key(&row_key(b"tA", 513)), Some((&b"tA"[..], 513)));
         assert_eq!(split_row_key(b""), None);
-        assert_eq!(split_row_key(&[0, 1]), None, "an entry's key is never empty");
+        assert_eq!(
+            split_row_key(&[1, 0, 1]),
+            None,
+            "an entry's own key is never empty"
+        );
     }
 
     #[test]
-    fn the_digest_tells_table_key_and_value_apart() {
-        let hash = row_hash(0, b"key", b"value");
-        assert_ne!(hash, row_hash(1, b"key", b"value"));
-        assert_ne!(hash, row_hash(0, b"kez", b"value"));
-        assert_ne!(hash, row_hash(0, b"key", b"valuf"));
+    fn the_digest_tells_key_and_value_apart() {
+        let hash = row_hash(b"key", b"value");
+        assert_ne!(hash, row_hash(b"kez", b"value"));
+        assert_ne!(hash, row_hash(b"key", b"valuf"));
     }
 }
