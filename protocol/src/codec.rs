@@ -44,29 +44,30 @@ pub fn encode_into<T: Serialize + Short>(value: &T, bytes: &mut Vec<u8>) {
     let start = bytes.len();
     if !value.put(bytes) {
         bytes.truncate(start);
-        encode_long(value, bytes);
+        append(value, bytes);
     }
 }
 
-fn encode_long<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
-    struct Append<'a>(&'a mut Vec<u8>);
-
-    impl bincode::enc::write::Writer for Append<'_> {
-        fn write(&mut self, part: &[u8]) -> Result<(), bincode::error::EncodeError> {
-            self.0.extend_from_slice(part);
-            Ok(())
-        }
-    }
-
+/// The same for what is no message.
+pub fn append<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
     let encoded = bincode::serde::encode_into_writer(value, Append(bytes), config());
     encoded.expect("our own types encode, and senders keep them below the frame limit");
 }
 
-/// Encodes `value` so that the bytes sort as its numbers do. Longer than [`encode`], and not meant to be decoded.
-pub fn encode_sorted<T: Serialize>(value: &T) -> Vec<u8> {
+/// Appends `value`, encoded so that the bytes sort as its numbers do. Longer than [`encode`], and not meant to be decoded.
+pub fn encode_sorted_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
     let config = config().with_big_endian().with_fixed_int_encoding();
-    let encoded = bincode::serde::encode_to_vec(value, config);
-    encoded.expect("our own types encode, and senders keep them below the frame limit")
+    let encoded = bincode::serde::encode_into_writer(value, Append(bytes), config);
+    encoded.expect("our own types encode, and senders keep them below the frame limit");
+}
+
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl bincode::enc::write::Writer for Append<'_> {
+    fn write(&mut self, part: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0.extend_from_slice(part);
+        Ok(())
+    }
 }
 
 /// Decodes exactly one value out of all of `bytes`.
@@ -153,7 +154,12 @@ mod tests {
     fn sorted_bytes_sort_as_the_numbers_in_them() {
         let numbers = [0_u64, 1, 250, 251, 255, 256, 65_535, 65_536, 1 << 40, u64::MAX];
         let pairs: Vec<(u32, u64)> = (0..300).flat_map(|high| numbers.map(|low| (high, low))).collect();
-        assert!(pairs.iter().map(encode_sorted).is_sorted());
+        let sorted = |pair: &(u32, u64)| {
+            let mut bytes = Vec::new();
+            encode_sorted_into(pair, &mut bytes);
+            bytes
+        };
+        assert!(pairs.iter().map(sorted).is_sorted());
     }
 
     #[test]

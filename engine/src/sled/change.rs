@@ -5,34 +5,97 @@
 //!            before it, the length of the rest, the rest · then for each entry that was set: its length, the entry
 //! ```
 //!
-//! All numbers are LEB128 varints. An entry holds its own key, so only keys of removed entries are written; since they sort as
-//! their numbers do, neighbours share most of their bytes.
+//! All numbers are LEB128 varints. An entry holds its own key, so only keys of removed entries are written; since they
+//! sort as their numbers do, neighbours share most of their bytes.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::mem;
+use std::sync::Arc;
 
 use protocol::codec;
 use protocol::fold::{Fold, Seq};
 
-use super::rows::entry_key;
+use super::rows::entry_key_into;
 
-/// A batch is closed before it would hold more bytes than this, so that sled's log grows by far less than half a segment
-/// while it is unsynced (why that matters: see the module's head).
+/// A batch is closed before it would hold more bytes than this, so that sled's log grows by far less than half a
+/// segment while it is unsynced (why that matters: see the module's head).
 const LEN_MAX: usize = 64 * 1024;
 
 /// Upper bound of the bytes that a change takes in the journal beyond its key or value.
 const CHANGE_COST: usize = 8;
 
-/// Entries by key, `None` where there is none any more.
-pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+/// Bytes before the key in a [`Change`].
+const HEAD_LEN: usize = 5;
 
-/// The newest value of every entry that some whole steps touched.
+/// The new value of one entry, or that it is gone. In one piece, since there are many: 1 if there is a value, length of the
+/// key (u32 LE), key, value.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Change(Arc<[u8]>);
+
+impl Change {
+    /// What became of the entry under `key`. `scratch` is memory to work in.
+    pub(super) fn of<S: Fold>(key: &S::Key, entry: Option<&S::Entry>, scratch: &mut Vec<u8>) -> Change {
+        scratch.clear();
+        scratch.extend_from_slice(&[u8::from(entry.is_some()), 0, 0, 0, 0]);
+        entry_key_into::<S>(key, scratch);
+        let key_len = u32::try_from(scratch.len() - HEAD_LEN).expect("a key is shorter than a frame");
+        scratch[1..HEAD_LEN].copy_from_slice(&key_len.to_le_bytes());
+        if let Some(entry) = entry {
+            codec::append(entry, scratch);
+        }
+        Change(scratch.as_slice().into())
+    }
+
+    /// That an entry was set to what is encoded as `value`.
+    fn set<S: Fold>(value: &[u8], scratch: &mut Vec<u8>) -> Option<Change> {
+        let entry: S::Entry = codec::decode(value).ok()?;
+        Some(Change::of::<S>(&S::key(&entry), Some(&entry), scratch))
+    }
+
+    /// That the entry under `key` is gone.
+    fn removed(key: &[u8]) -> Change {
+        let key_len = u32::try_from(key.len()).expect("a key is shorter than a frame");
+        Change([&[0], &key_len.to_le_bytes()[..], key].concat().into())
+    }
+
+    /// The entry's key within the store.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.0[HEAD_LEN..self.value_at()]
+    }
+
+    /// The encoded entry, if there is one.
+    pub(super) fn value(&self) -> Option<&[u8]> {
+        (self.0[0] == 1).then(|| &self.0[self.value_at()..])
+    }
+
+    /// How many bytes key and value have.
+    pub(super) fn len(&self) -> usize {
+        self.0.len() - HEAD_LEN
+    }
+
+    /// How many others share it.
+    pub(super) fn sharers(&self) -> usize {
+        Arc::strong_count(&self.0) - 1
+    }
+
+    fn value_at(&self) -> usize {
+        let [_, len @ ..] = self.0.first_chunk::<HEAD_LEN>().expect("made with a head");
+        HEAD_LEN + usize::try_from(u32::from_le_bytes(*len)).expect("a key fits into memory")
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x?} = {:02x?}", self.key(), self.value())
+    }
+}
+
+/// What some whole steps changed.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// The newest record in it.
     pub(super) seq: Seq,
-    /// By the entries' keys within the store.
-    pub(super) changes: Changes,
+    changes: Vec<Change>,
     len: usize,
 }
 
@@ -45,21 +108,31 @@ impl Batch {
         }
     }
 
-    /// Sets an entry; the newest value wins.
-    pub(super) fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
-        // A value that is replaced stays counted: the estimate errs on the safe side.
-        self.len += len(&key, value.as_deref());
-        self.changes.insert(key, value);
+    /// Adds a change; the newest one of an entry wins.
+    pub(super) fn put(&mut self, change: Change) {
+        self.len += change.len() + CHANGE_COST;
+        self.changes.push(change);
     }
 
     /// Upper bound of its length in the journal.
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.len
     }
-}
 
-/// The changes of one step.
-pub(super) type Step = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+    /// The newest change of every entry, in key order.
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        let mut changes = self.changes;
+        changes.sort_by(|a, b| a.key().cmp(b.key())); // Stable: of one key the newest comes last.
+        changes.dedup_by(|later, kept| {
+            let same = later.key() == kept.key();
+            if same {
+                mem::swap(later, kept);
+            }
+            same
+        });
+        changes
+    }
+}
 
 /// Everything appended since the last sync, as batches that end where steps do.
 #[derive(Debug, Default)]
@@ -69,19 +142,15 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Adds one step, which ends with record `seq`. Returns how many bytes its keys and values have.
-    pub(super) fn push(&mut self, seq: Seq, step: Step) -> usize {
-        assert!(seq >= self.open.seq, "steps come in order");
-        let step_len: usize = step.iter().map(|(key, value)| len(key, value.as_deref())).sum();
-        if self.open.seq > 0 && self.open.len + step_len > LEN_MAX {
+    /// Adds one step.
+    pub(super) fn push(&mut self, step: Batch) {
+        assert!(step.seq >= self.open.seq, "steps come in order");
+        if self.open.seq > 0 && self.open.len + step.len > LEN_MAX {
             self.closed.push(mem::take(&mut self.open));
         }
-        let bytes = step_len - step.len() * CHANGE_COST;
-        for (key, value) in step {
-            self.open.put(key, value);
-        }
-        self.open.seq = seq;
-        bytes
+        self.open.seq = step.seq;
+        self.open.len += step.len;
+        self.open.changes.extend(step.changes);
     }
 
     /// Takes all batches, oldest first.
@@ -99,43 +168,40 @@ impl Pending {
     }
 }
 
-fn len(key: &[u8], value: Option<&[u8]>) -> usize {
-    key.len() + value.map_or(0, <[u8]>::len) + CHANGE_COST
-}
-
-/// Writes changes down.
-pub(super) fn encode(changes: &Changes) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let removed = || changes.iter().filter(|(_, value)| value.is_none());
+/// Writes down changes, which are in key order.
+pub(super) fn encode(changes: &[Change]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(LEN_MAX);
+    let removed = || changes.iter().filter(|change| change.value().is_none());
     put_number(&mut bytes, removed().count());
     let mut before: &[u8] = &[];
-    for (key, _) in removed() {
+    for key in removed().map(Change::key) {
         let shared = before.iter().zip(key).take_while(|(a, b)| a == b).count();
         put_number(&mut bytes, shared);
         put_bytes(&mut bytes, &key[shared..]);
         before = key;
     }
-    for value in changes.values().flatten() {
+    for value in changes.iter().filter_map(Change::value) {
         put_bytes(&mut bytes, value);
     }
     bytes
 }
 
-/// Reads what [`encode`] has written. `None` if `bytes` are anything else, or entries of another state.
-pub(super) fn decode<S: Fold>(mut bytes: &[u8]) -> Option<Changes> {
-    let mut changes = Changes::new();
-    let mut before = Vec::new();
+/// Reads what [`encode`] has written, in any order. `None` if `bytes` are anything else, or entries of another kind of
+/// state.
+pub(super) fn decode<S: Fold>(mut bytes: &[u8]) -> Option<Vec<Change>> {
+    let (mut changes, mut scratch) = (Vec::new(), Vec::new());
+    let mut key = Vec::new();
     for _ in 0..take_number(&mut bytes)? {
         let shared = take_number(&mut bytes)?;
-        let mut key = before.get(..shared)?.to_vec();
+        if shared > key.len() {
+            return None;
+        }
+        key.truncate(shared);
         key.extend_from_slice(take_bytes(&mut bytes)?);
-        before.clone_from(&key);
-        changes.insert(key, None);
+        changes.push(Change::removed(&key));
     }
     while !bytes.is_empty() {
-        let value = take_bytes(&mut bytes)?;
-        let entry: S::Entry = codec::decode(value).ok()?;
-        changes.insert(entry_key::<S>(&S::key(&entry)), Some(value.to_vec()));
+        changes.push(Change::set::<S>(take_bytes(&mut bytes)?, &mut scratch)?);
     }
     Some(changes)
 }
@@ -173,108 +239,130 @@ fn take_number(bytes: &mut &[u8]) -> Option<usize> {
     None // No batch is that long.
 }
 
+/// Changes of accounts and settings, for tests.
 #[cfg(test)]
-mod tests {
+pub(super) mod some {
+    use protocol::id::AccountId;
     use protocol::participant::{NodeEntry, NodeKey, NodeState};
 
+    use super::Change;
+
+    fn account(number: u64) -> AccountId {
+        format!("account-{number:06}").parse().unwrap()
+    }
+
+    /// Account `number` was changed for the `version`th time, or never was if that is 0.
+    pub(in super::super) fn account_at(number: u64, version: u64) -> Change {
+        let entry = NodeEntry::Account(account(number), "7".parse().unwrap(), version);
+        let entry = (version > 0).then_some(entry);
+        Change::of::<NodeState>(
+            &NodeKey::Account(account(number)),
+            entry.as_ref(),
+            &mut Vec::new(),
+        )
+    }
+
+    /// A request window was set.
+    pub(in super::super) fn settings(window: u64) -> Change {
+        let entry = NodeEntry::Settings(window, None);
+        Change::of::<NodeState>(&NodeKey::Settings, Some(&entry), &mut Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::participant::NodeState;
+
+    use super::some::{account_at, settings};
     use super::*;
 
-    fn step(key: &str, len: usize) -> Step {
-        vec![(key.as_bytes().to_vec(), Some(vec![0; len]))]
+    fn step(seq: Seq, changes: impl IntoIterator<Item = Change>) -> Batch {
+        let mut step = Batch::new(seq);
+        changes.into_iter().for_each(|change| step.put(change));
+        step
     }
 
     #[test]
     fn the_newest_value_of_a_key_wins_within_a_batch() {
         let mut pending = Pending::default();
-        assert_eq!(pending.push(1, step("a", 1)), 2);
-        pending.push(2, step("b", 2));
-        pending.push(3, step("a", 3));
-        let batches = pending.take();
+        pending.push(step(1, [account_at(1, 1), account_at(2, 1)]));
+        pending.push(step(2, [account_at(1, 2)]));
+        pending.push(step(3, [account_at(0, 1), account_at(1, 0)]));
+        let mut batches = pending.take();
         assert_eq!(batches.len(), 1);
-        assert_eq!(batches[0].seq, 3);
-        let lens: Vec<_> = batches[0]
-            .changes
-            .values()
-            .map(|value| value.as_ref().unwrap().len())
-            .collect();
-        assert_eq!(lens, [3, 2]);
+        let batch = batches.remove(0);
+        assert_eq!(batch.seq, 3);
+        assert_eq!(
+            batch.into_changes(),
+            [account_at(0, 1), account_at(1, 0), account_at(2, 1)]
+        );
         assert!(pending.take().is_empty());
     }
 
     #[test]
     fn batches_end_at_step_boundaries_before_they_grow_too_large() {
         let mut pending = Pending::default();
-        for seq in 1..=1000 {
-            pending.push(seq, step(&format!("k{seq}"), 300));
+        for seq in 1..=5000 {
+            pending.push(step(seq, [account_at(seq, seq), account_at(seq + 7000, 0)]));
         }
         let batches = pending.take();
         assert!(batches.len() > 1);
         assert!(batches.iter().all(|batch| batch.len() <= LEN_MAX));
-        assert!(
-            batches
-                .iter()
-                .all(|batch| encode(&batch.changes).len() <= batch.len())
-        );
-        assert_eq!(
-            batches.iter().map(|batch| batch.changes.len()).sum::<usize>(),
-            1000
-        );
         assert!(batches.is_sorted_by_key(|batch| batch.seq));
-        assert_eq!(batches.last().unwrap().seq, 1000);
+        assert_eq!(batches.last().unwrap().seq, 5000);
+        let mut changes = 0;
+        for batch in batches {
+            let len = batch.len();
+            let batch = batch.into_changes();
+            assert!(encode(&batch).len() <= len);
+            changes += batch.len();
+        }
+        assert_eq!(changes, 10_000);
     }
 
     #[test]
     fn a_step_is_never_cut_in_two() {
         let mut pending = Pending::default();
-        pending.push(1, step("small", 10));
-        pending.push(2, step("huge", 1 << 20));
-        pending.push(3, step("small", 10));
+        pending.push(step(1, [settings(1)]));
+        pending.push(step(2, (0..10_000).map(|number| account_at(number, 1))));
+        pending.push(step(3, [settings(2)]));
         assert_eq!(
             pending.take().iter().map(|batch| batch.seq).collect::<Vec<_>>(),
             [1, 2, 3]
         );
     }
 
-    fn some_changes() -> Changes {
-        let account = |number: u32| format!("account-{number}").parse().unwrap();
-        let mut changes = Changes::new();
-        for number in 0..200 {
-            let key = NodeKey::Account(account(number));
-            let entry = NodeEntry::Account(account(number), "7".parse().unwrap(), 3);
-            let value = (number % 3 > 0).then(|| codec::encode(&entry));
-            changes.insert(entry_key::<NodeState>(&key), value);
-        }
-        let settings = codec::encode(&NodeEntry::Settings(1, None));
-        changes.insert(entry_key::<NodeState>(&NodeKey::Settings), Some(settings));
-        changes
+    fn some_changes() -> Vec<Change> {
+        let accounts = (0..200).map(|number| account_at(number, number % 3));
+        step(1, accounts.chain([settings(5)])).into_changes()
+    }
+
+    fn sorted(changes: Option<Vec<Change>>) -> Option<Vec<Change>> {
+        Some(step(1, changes?).into_changes())
     }
 
     #[test]
     fn changes_read_back_as_they_were_written() {
         let changes = some_changes();
-        assert_eq!(decode::<NodeState>(&encode(&changes)), Some(changes));
-        assert_eq!(
-            decode::<NodeState>(&encode(&Changes::new())),
-            Some(Changes::new())
-        );
+        let removed = changes.iter().filter(|change| change.value().is_none()).count();
+        assert_eq!((changes.len(), removed), (201, 67));
+        assert_eq!(sorted(decode::<NodeState>(&encode(&changes))), Some(changes));
+        assert_eq!(decode::<NodeState>(&encode(&[])), Some(vec![]));
     }
 
     #[test]
     fn changes_that_are_cut_off_or_strange_are_no_changes_and_no_panic() {
         let changes = some_changes();
         let good = encode(&changes);
+        let is_other = |bytes: &[u8]| sorted(decode::<NodeState>(bytes)).as_ref() != Some(&changes);
         for len in 0..good.len() {
-            assert_ne!(
-                decode::<NodeState>(&good[..len]),
-                Some(changes.clone()),
-                "{len} bytes"
-            );
+            assert!(is_other(&good[..len]), "{len} bytes");
         }
         for at in 0..good.len() {
             for flip in [1, 0x80, 0xff] {
                 let mut bad = good.clone();
                 bad[at] ^= flip;
-                assert_ne!(decode::<NodeState>(&bad), Some(changes.clone()), "byte {at}");
+                assert!(is_other(&bad), "byte {at}");
             }
         }
         assert_eq!(decode::<NodeState>(&[0xff; 40]), None);

@@ -75,6 +75,8 @@ pub(super) struct Database {
     path: PathBuf,
     /// The end of sled's log at the last fsync.
     synced_len: u64,
+    /// Upper estimate of what was given to sled since it last wrote everything to its file.
+    unflushed: u64,
 }
 
 impl Database {
@@ -110,6 +112,7 @@ impl Database {
             file,
             path,
             synced_len: 0,
+            unflushed: 0,
         })
     }
 
@@ -133,22 +136,24 @@ impl Database {
     /// [`Error::Io`]; whether it happened is undefined.
     pub(super) fn apply(&mut self, write: Write) -> Result<(), Error> {
         let log_len = u64::try_from(write.log_len()).unwrap_or(u64::MAX);
-        let unsynced = self.unsynced_len();
-        if unsynced > 0 && unsynced.saturating_add(log_len) > UNSYNCED_MAX {
-            self.sync()?;
+        if self.unsynced_len().saturating_add(log_len) > UNSYNCED_MAX {
+            self.flush()?; // Tells how much it really was.
+            if self.unsynced_len() > 0 && self.unsynced_len().saturating_add(log_len) > UNSYNCED_MAX {
+                self.sync()?;
+            }
         }
         let applied = self.db.apply_batch(write.batch);
         applied.map_err(|error| self.failure("cannot change", error))?;
-        let flushed = self.db.flush();
-        flushed.map_err(|error| self.failure("cannot write", error))?;
+        self.unflushed = self.unflushed.saturating_add(log_len);
         Ok(())
     }
 
-    /// The fsync that sled leaves out.
+    /// Has sled write everything to its file, and the fsync that it leaves out.
     ///
     /// # Errors
     /// [`Error::Io`]; whether it is durable is undefined.
     pub(super) fn sync(&mut self) -> Result<(), Error> {
+        self.flush()?;
         point("sled.flushed")?;
         let synced = planted!(FlushIsNoSync: self.file.sync_data() => Ok(()));
         synced.map_err(io_error("cannot sync", &self.path))?;
@@ -156,9 +161,19 @@ impl Database {
         Ok(())
     }
 
-    /// Bytes that sled has written to its log since the last fsync.
+    /// Bytes by which sled's log has grown since the last fsync: those that it has written, and an upper estimate of the
+    /// others.
     pub(super) fn unsynced_len(&self) -> u64 {
-        self.log_len().saturating_sub(self.synced_len)
+        self.log_len()
+            .saturating_sub(self.synced_len)
+            .saturating_add(self.unflushed)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let flushed = self.db.flush();
+        flushed.map_err(|error| self.failure("cannot write", error))?;
+        self.unflushed = 0;
+        Ok(())
     }
 
     /// Lets go of everything. sled's own threads may hold the file for a moment longer.

@@ -14,10 +14,13 @@
 //! A *group* is the changes of one batch. The [tally](super::tally) says at which positions the journal begins and ends,
 //! and what its rows add up to; rows of the ring outside of that are old and mean nothing.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::borrow::Borrow;
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
-use super::change::Changes;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::change::Change;
 use super::rows::row_hash;
 
 /// Rows in the ring.
@@ -78,19 +81,18 @@ pub(super) struct Journal {
     extent: Extent,
     /// Oldest first.
     groups: VecDeque<Group>,
-    /// For each key in the journal its newest value, and the position at which the group that has it begins.
-    newest: HashMap<Arc<[u8]>, (u64, Option<Vec<u8>>)>,
+    /// The newest change of each entry. So a group's change that nobody shares any more was replaced since.
+    newest: HashSet<ByKey, Seeded>,
     /// Bytes in `newest`.
-    bytes: usize,
+    len: usize,
 }
 
 /// The changes of one batch.
 #[derive(Debug)]
 struct Group {
-    first: u64,
     rows: u64,
     digest: u64,
-    keys: Vec<Arc<[u8]>>,
+    changes: Vec<Change>,
 }
 
 impl Journal {
@@ -111,21 +113,19 @@ impl Journal {
         self.extent
     }
 
-    /// Bytes of all entries that are not settled.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    /// Bytes of all entries that are not settled, and of their keys.
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     /// The newest change of each entry that is not settled.
-    pub(super) fn newest(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.newest
-            .iter()
-            .map(|(key, (_, value))| (&**key, value.as_deref()))
+    pub(super) fn newest(&self) -> impl Iterator<Item = &Change> {
+        self.newest.iter().map(|ByKey(change)| change)
     }
 
     /// Whether the entry's row, if there is one, is older than the entry.
     pub(super) fn covers(&self, key: &[u8]) -> bool {
-        self.newest.contains_key(key)
+        self.newest.contains(key)
     }
 
     /// The rows in which a group is written down, whose changes are `encoded`.
@@ -150,67 +150,94 @@ impl Journal {
     }
 
     /// Takes in a group that was written down as `extent` says.
-    pub(super) fn push(&mut self, extent: Extent, changes: Changes) {
-        let first = self.extent.next;
-        let mut keys = Vec::with_capacity(changes.len());
-        for (key, value) in changes {
-            let key: Arc<[u8]> = key.into();
-            keys.push(Arc::clone(&key));
-            self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-            if let Some((_, before)) = self.newest.insert(Arc::clone(&key), (first, value)) {
-                self.bytes -= key.len() + before.map_or(0, |value| value.len());
+    pub(super) fn push(&mut self, extent: Extent, changes: Vec<Change>) {
+        for change in &changes {
+            self.len += change.len();
+            if let Some(ByKey(before)) = self.newest.replace(ByKey(change.clone())) {
+                self.len -= before.len();
             }
         }
         self.groups.push_back(Group {
-            first,
-            rows: extent.next - first,
+            rows: extent.next - self.extent.next,
             digest: extent.digest.wrapping_sub(self.extent.digest),
-            keys,
+            changes,
         });
         self.extent = extent;
     }
 
-    /// What has to be in the entries' rows before the oldest group may go, in key order: those of its changes that no
-    /// younger group has replaced. `None` if there is no group.
-    pub(super) fn oldest(&self) -> Option<Vec<(Arc<[u8]>, Option<&[u8]>)>> {
-        let group = self.groups.front()?;
-        let due = group.keys.iter().filter_map(|key| {
-            let (at, value) = &self.newest[key];
-            (*at == group.first).then(|| (Arc::clone(key), value.as_deref()))
-        });
-        Some(due.collect())
-    }
-
-    /// Where the journal begins and ends without its oldest group.
+    /// Takes out the oldest group. Returns what has to be in the entries' rows before it may be forgotten: those of its
+    /// changes that no younger group has replaced, in the group's order.
     ///
     /// # Panics
-    /// If there is none.
-    pub(super) fn extent_without_oldest(&self) -> Extent {
-        let group = self
-            .groups
-            .front()
-            .expect("somebody asked for the oldest group before");
-        Extent {
-            first: group.first + group.rows,
-            next: self.extent.next,
-            digest: self.extent.digest.wrapping_sub(group.digest),
+    /// If there is no group.
+    pub(super) fn pop(&mut self) -> Vec<Change> {
+        let group = self.groups.pop_front().expect("a journal with rows has a group");
+        self.extent.first += group.rows;
+        self.extent.digest = self.extent.digest.wrapping_sub(group.digest);
+        let mut due = group.changes;
+        due.retain(|change| change.sharers() > 0);
+        for change in &due {
+            assert!(self.newest.remove(change.key()), "what is shared is the newest");
+            self.len -= change.len();
         }
+        due
+    }
+}
+
+/// A change in a set of which each is named by its key.
+#[derive(Debug)]
+struct ByKey(Change);
+
+impl Borrow<[u8]> for ByKey {
+    fn borrow(&self) -> &[u8] {
+        self.0.key()
+    }
+}
+
+impl PartialEq for ByKey {
+    fn eq(&self, other: &ByKey) -> bool {
+        self.0.key() == other.0.key()
+    }
+}
+
+impl Eq for ByKey {}
+
+impl Hash for ByKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.key().hash(state);
+    }
+}
+
+/// Hashes keys quickly, and differently in each process, so that nobody can choose names that collide.
+#[derive(Debug)]
+struct Seeded(u64);
+
+impl Default for Seeded {
+    fn default() -> Seeded {
+        Seeded(RandomState::new().hash_one(()))
+    }
+}
+
+impl BuildHasher for Seeded {
+    type Hasher = Seeded;
+
+    fn build_hasher(&self) -> Seeded {
+        Seeded(self.0)
+    }
+}
+
+impl Hasher for Seeded {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
     }
 
-    /// Forgets the oldest group, which is settled.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub(super) fn pop(&mut self) {
-        self.extent = self.extent_without_oldest();
-        let group = self.groups.pop_front().expect("asked for above");
-        for key in group.keys {
-            if self.newest[&key].0 == group.first
-                && let Some((_, value)) = self.newest.remove(&key)
-            {
-                self.bytes -= key.len() + value.map_or(0, |value| value.len());
-            }
-        }
+    fn write_usize(&mut self, number: usize) {
+        // The length in front of the bytes, which xxh3 takes in by itself.
+        let _ = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -240,26 +267,13 @@ pub(super) fn split_row(position: u64, row: &[u8]) -> Option<(u16, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::change::some::account_at;
     use super::*;
 
-    fn changes(list: &[(&str, Option<&str>)]) -> Changes {
-        let owned = list.iter().map(|(key, value)| {
-            let value = value.map(|value| value.as_bytes().to_vec());
-            (key.as_bytes().to_vec(), value)
-        });
-        owned.collect()
-    }
-
-    fn push(journal: &mut Journal, encoded_len: usize, list: &[(&str, Option<&str>)]) -> Written {
+    fn push(journal: &mut Journal, encoded_len: usize, changes: Vec<Change>) -> Written {
         let written = journal.rows(&vec![7; encoded_len]);
-        journal.push(written.extent, changes(list));
+        journal.push(written.extent, changes);
         written
-    }
-
-    fn oldest(journal: &Journal) -> Vec<(String, Option<String>)> {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let due = journal.oldest().unwrap().into_iter();
-        due.map(|(key, value)| (text(&key), value.map(text))).collect()
     }
 
     #[test]
@@ -268,22 +282,16 @@ mod tests {
         push(
             &mut journal,
             10,
-            &[("a", Some("1")), ("b", Some("1")), ("t", Some("1"))],
+            vec![account_at(1, 1), account_at(2, 1), account_at(3, 1)],
         );
-        push(&mut journal, 10, &[("a", Some("2")), ("t", None)]);
-        assert_eq!(oldest(&journal), [("b".to_owned(), Some("1".to_owned()))]);
-        assert!(journal.covers(b"b"));
-        journal.pop();
-        assert!(!journal.covers(b"b") && journal.covers(b"a"));
-        let due = oldest(&journal);
-        assert_eq!(
-            due,
-            [("a".to_owned(), Some("2".to_owned())), ("t".to_owned(), None)]
-        );
-        journal.pop();
-        assert!(journal.oldest().is_none());
+        push(&mut journal, 10, vec![account_at(1, 2), account_at(3, 0)]);
+        assert!(journal.covers(account_at(2, 1).key()));
+        assert_eq!(journal.newest().count(), 3);
+        assert_eq!(journal.pop(), [account_at(2, 1)]);
+        assert!(!journal.covers(account_at(2, 1).key()) && journal.covers(account_at(1, 1).key()));
+        assert_eq!(journal.pop(), [account_at(1, 2), account_at(3, 0)]);
         assert_eq!(journal.newest().count(), 0);
-        assert_eq!(journal.bytes(), 0);
+        assert_eq!(journal.len(), 0);
         assert_eq!(
             journal.extent(),
             Extent {
@@ -297,7 +305,7 @@ mod tests {
     #[test]
     fn a_group_takes_as_many_rows_as_its_length_needs_and_each_names_its_place() {
         let mut journal = Journal::empty_at(LEN - 1);
-        let written = push(&mut journal, 2 * PART_LEN_MAX + 1, &[("a", None)]);
+        let written = push(&mut journal, 2 * PART_LEN_MAX + 1, vec![account_at(1, 0)]);
         let rows = written.rows;
         assert_eq!(rows.len(), 3);
         let keys: Vec<_> = rows.iter().map(|(key, _)| *key).collect();
@@ -316,9 +324,9 @@ mod tests {
     #[test]
     fn what_came_and_went_leaves_no_trace_in_the_digest() {
         let mut journal = Journal::empty_at(5);
-        push(&mut journal, 3000, &[("a", None)]);
+        push(&mut journal, 3000, vec![account_at(1, 0)]);
         let one = journal.extent();
-        push(&mut journal, 10, &[("b", None)]);
+        push(&mut journal, 10, vec![account_at(2, 0)]);
         let both = journal.extent();
         assert_ne!(one.digest, both.digest);
         journal.pop();

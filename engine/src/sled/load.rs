@@ -17,7 +17,7 @@ use super::change;
 use super::database::{Database, damage};
 use super::folder::corrupt;
 use super::journal::{self, Extent, Journal};
-use super::rows::{entry_key, row_hash, split_first_row, split_row_key, table_of};
+use super::rows::{entry_key_into, row_hash, split_first_row, split_row_key, table_of};
 use super::tally::{FORMAT, TALLY_KEY, Tally, Unreadable};
 use crate::Error;
 
@@ -58,9 +58,9 @@ pub(super) fn load<S: Fold>(
         );
         return Err(corrupt(folder, &text));
     }
-    for (key, value) in journal.newest() {
-        if let Some(value) = value {
-            entries.push(decode::<S>(folder, key, value)?);
+    for change in journal.newest() {
+        if let Some(value) = change.value() {
+            entries.push(decode::<S>(folder, change.key(), value, &mut Vec::new())?);
         }
     }
     let state = S::restore(tally.seq, &mut entries.into_iter()).map_err(|text| corrupt(folder, &text))?;
@@ -160,7 +160,7 @@ fn join_rows<S: Fold>(
     receive: Receiver<Handful>,
     sum: &mut Tally,
 ) -> Result<Vec<S::Entry>, Error> {
-    let mut entries = Vec::new();
+    let (mut entries, mut scratch) = (Vec::new(), Vec::new());
     let mut open: Option<Open> = None;
     for handful in receive {
         for (row_key, row) in handful.map_err(|error| damage(folder, error))? {
@@ -173,7 +173,7 @@ fn join_rows<S: Fold>(
             }
             sum.add(&row_key, &row);
             let (key, chunk) = split_row_key(&row_key).ok_or_else(malformed)?;
-            let mut entry = match open.take() {
+            let entry = match open.take() {
                 None if chunk == 0 => {
                     let (chunks, first) = split_first_row(&row).ok_or_else(malformed)?;
                     Open {
@@ -193,11 +193,7 @@ fn join_rows<S: Fold>(
             if entry.next < entry.chunks {
                 open = Some(entry);
             } else if !journal.covers(&entry.key) {
-                entries.push(decode::<S>(
-                    folder,
-                    &entry.key,
-                    &std::mem::take(&mut entry.bytes),
-                )?);
+                entries.push(decode::<S>(folder, &entry.key, &entry.bytes, &mut scratch)?);
             }
         }
     }
@@ -218,10 +214,17 @@ struct Open {
     chunks: u16,
 }
 
-/// The entry that belongs under `key`.
-fn decode<S: Fold>(folder: &Path, key: &[u8], bytes: &[u8]) -> Result<S::Entry, Error> {
+/// The entry that belongs under `key`. `scratch` is memory to work in.
+fn decode<S: Fold>(
+    folder: &Path,
+    key: &[u8],
+    bytes: &[u8],
+    scratch: &mut Vec<u8>,
+) -> Result<S::Entry, Error> {
     let entry: S::Entry = codec::decode(bytes).map_err(|error| corrupt(folder, &error.to_string()))?;
-    if entry_key::<S>(&S::key(&entry)) == key {
+    scratch.clear();
+    entry_key_into::<S>(&S::key(&entry), scratch);
+    if scratch == key {
         Ok(entry)
     } else {
         Err(corrupt(folder, &format!("entry {key:02x?} is malformed")))

@@ -52,18 +52,16 @@ mod tally;
 use std::fs;
 use std::path::Path;
 
-use protocol::codec;
 use protocol::fold::{Fold, Seq};
 use protocol::id::StoreId;
 
 use crate::inspect::Content;
 use crate::open::Recovered;
 use crate::{Engine, Error, Owner, Stats, StoreConfig};
-use change::{Batch, Pending};
+use change::{Batch, Change, Pending};
 use database::{Database, SEGMENT_LEN};
 use folder::{Folders, io_error};
 use mark::Mark;
-use rows::entry_key;
 use store::Store;
 
 /// The `conf` that sled has written for stores of the formats before 3, whose segments were half as long: its text, and
@@ -118,6 +116,7 @@ pub(crate) fn open<S: Fold>(
         pending: Pending::default(),
         appended: synced,
         stats: Stats::default(),
+        scratch: Vec::new(),
     };
     Ok((Box::new(engine), state, notices))
 }
@@ -162,7 +161,7 @@ fn create<S: Fold>(folders: &Folders, store: StoreId) -> Result<(), Error> {
     let mut made = Store::empty(Database::open(&folders.trial)?, store);
     let mut first = Batch::new(0);
     for entry in S::empty().entries() {
-        first.put(entry_key::<S>(&S::key(&entry)), Some(codec::encode(&entry)));
+        first.put(Change::of::<S>(&S::key(&entry), Some(&entry), &mut Vec::new()));
     }
     made.write(first)?;
     made.sync()?;
@@ -231,6 +230,8 @@ struct SledEngine {
     pending: Pending,
     appended: Seq,
     stats: Stats,
+    /// Memory in which changes are put together.
+    scratch: Vec<u8>,
 }
 
 impl SledEngine {
@@ -278,13 +279,14 @@ impl<S: Fold> Engine<S> for SledEngine {
             "records are numbered without a gap"
         );
         assert_eq!(state.seq(), *last, "the state is the one after the step");
-        let step = touched.iter().map(|key| {
-            let entry = state.entry(key).map(|entry| codec::encode(&entry));
-            (entry_key::<S>(key), entry)
-        });
-        let bytes = self.pending.push(*last, step.collect());
+        let mut step = Batch::new(*last);
+        for key in touched {
+            let change = Change::of::<S>(key, state.entry(key).as_ref(), &mut self.scratch);
+            self.stats.bytes += u64::try_from(change.len()).expect("a change fits into memory");
+            step.put(change);
+        }
         self.stats.records += u64::try_from(records.len()).expect("a count fits");
-        self.stats.bytes += u64::try_from(bytes).expect("a step fits into memory");
+        self.pending.push(step);
         self.appended = *last;
         Ok(())
     }

@@ -32,16 +32,15 @@ const TABLES: [(u8, Table); 4] = [
     (4, Table::Meta),
 ];
 
-/// The key of an entry within a store: its table's number, and its own key.
-pub(super) fn entry_key<S: Fold>(key: &S::Key) -> Vec<u8> {
+/// Appends the key of an entry within a store: its table's number, and its own key.
+pub(super) fn entry_key_into<S: Fold>(key: &S::Key, bytes: &mut Vec<u8>) {
     let table = S::table(key);
     let (number, _) = TABLES
         .iter()
         .find(|(_, known)| *known == table)
         .expect("every table has a number");
-    let mut bytes = codec::encode_sorted(key);
-    bytes.insert(0, *number);
-    bytes
+    bytes.push(*number);
+    codec::encode_sorted_into(key, bytes);
 }
 
 /// The place in `Table::ALL` of the table that a row belongs to; `None` for the key of no row of an entry.

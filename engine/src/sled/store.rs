@@ -4,10 +4,12 @@
 //! While an old group is being settled its changes are in the journal as well as in rows; the journal lies over the rows, so
 //! that it does not matter how many of them were written.
 
+use std::mem;
+
 use protocol::fold::Seq;
 use protocol::id::StoreId;
 
-use super::change::{self, Batch};
+use super::change::{self, Batch, Change};
 use super::database::{Database, Write, point};
 use super::journal::{self, GROUP_ROWS_MAX, Journal};
 use super::rows::{row_key, rows, split_first_row};
@@ -61,7 +63,7 @@ impl Store {
 
     /// Bytes of entries that will become rows.
     pub(super) fn unsettled(&self) -> usize {
-        self.journal.bytes()
+        self.journal.len()
     }
 
     /// Gives one batch to sled, as a whole. Not durable before [`Store::sync`].
@@ -69,10 +71,12 @@ impl Store {
     /// # Errors
     /// [`Error`]; whether it happened is undefined.
     pub(super) fn write(&mut self, batch: Batch) -> Result<(), Error> {
-        let encoded = change::encode(&batch.changes);
+        let seq = batch.seq;
+        let changes = batch.into_changes();
+        let encoded = change::encode(&changes);
         let rows = journal::rows_of(&encoded);
         if rows > GROUP_ROWS_MAX {
-            return self.write_through(&batch);
+            return self.write_through(seq, &changes);
         }
         let rows = u64::try_from(rows).expect("a group is short");
         self.settle_down_to(journal::LEN - rows)?;
@@ -83,10 +87,10 @@ impl Store {
             write.set(key, row);
         }
         let mut tally = self.tally;
-        tally.seq = batch.seq;
+        tally.seq = seq;
         tally.journal = written.extent;
         self.apply(write, tally)?;
-        self.journal.push(written.extent, batch.changes);
+        self.journal.push(written.extent, changes);
         point("sled.after-batch")?;
         self.settle_down_to(SETTLED_ABOVE)
     }
@@ -106,12 +110,12 @@ impl Store {
 
     /// Writes a batch that is too long for the journal: its rows at once. Nothing older may be left that would lie over
     /// them.
-    fn write_through(&mut self, batch: &Batch) -> Result<(), Error> {
+    fn write_through(&mut self, seq: Seq, changes: &[Change]) -> Result<(), Error> {
         self.settle_down_to(0)?;
         let (mut write, mut tally) = (Write::default(), self.tally);
-        tally.seq = batch.seq;
-        for (key, value) in &batch.changes {
-            put_entry(&self.database, &mut write, &mut tally, key, value.as_deref())?;
+        tally.seq = seq;
+        for change in changes {
+            put_entry(&self.database, &mut write, &mut tally, change)?;
         }
         point("sled.before-batch")?;
         self.apply(write, tally)?;
@@ -128,17 +132,15 @@ impl Store {
     /// Brings into rows what only the oldest group of the journal says, and forgets it.
     fn settle_oldest(&mut self) -> Result<(), Error> {
         let (mut write, mut tally) = (Write::default(), self.tally);
-        let due = self.journal.oldest().expect("a journal with rows has a group");
-        for (key, value) in due {
+        for change in self.journal.pop() {
             if write.log_len() > SETTLE_LEN_MAX {
-                apply_settled(&mut self.database, std::mem::take(&mut write), tally)?;
+                apply_settled(&mut self.database, mem::take(&mut write), tally)?;
             }
-            put_entry(&self.database, &mut write, &mut tally, &key, value)?;
+            put_entry(&self.database, &mut write, &mut tally, &change)?;
         }
-        tally.journal = self.journal.extent_without_oldest();
+        tally.journal = self.journal.extent();
         apply_settled(&mut self.database, write, tally)?;
         self.tally = tally;
-        self.journal.pop();
         Ok(())
     }
 
@@ -160,14 +162,14 @@ fn apply_settled(database: &mut Database, write: Write, tally: Tally) -> Result<
     point("sled.after-settle")
 }
 
-/// Adds to `write` what makes the rows of the entry under `key` those of `value`, and to `tally` what that changes.
+/// Adds to `write` what brings a change into the entry's rows, and to `tally` what that changes.
 fn put_entry(
     database: &Database,
     write: &mut Write,
     tally: &mut Tally,
-    key: &[u8],
-    value: Option<&[u8]>,
+    change: &Change,
 ) -> Result<(), Error> {
+    let key = change.key();
     let get = |row_key: &[u8]| {
         let row = database.get(row_key);
         row.map_err(|error| database.failure("cannot read", error))
@@ -184,7 +186,7 @@ fn put_entry(
         }
     }
     let mut after = 0;
-    for (chunk, row) in value.into_iter().flat_map(rows) {
+    for (chunk, row) in change.value().into_iter().flat_map(rows) {
         let row_key = row_key(key, chunk);
         tally.add(&row_key, &row);
         write.set(&row_key, &row);
