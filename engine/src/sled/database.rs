@@ -209,7 +209,9 @@ impl Database {
 ///
 /// # Errors
 /// The one that it was armed with.
-pub(super) fn point(name: &str) -> Result<(), Error> {
+pub(super) fn point(name: &'static str) -> Result<(), Error> {
+    #[cfg(test)]
+    fail::check(name)?;
     failpoint::check(name).map_err(|error| Error::io(format!("failpoint {name}"), error))
 }
 
@@ -233,4 +235,125 @@ pub(super) fn damage(folder: &Path, error: ::sled::Error) -> Error {
 fn is_damage(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
     [InvalidData, InvalidInput, Other, UnexpectedEof].contains(&kind)
+}
+
+/// Failpoints of one thread, since those of the process are shared by all tests in it.
+#[cfg(test)]
+pub(super) mod fail {
+    use std::cell::Cell;
+    use std::io;
+
+    use crate::Error;
+
+    thread_local! {
+        static ARMED: Cell<Option<(&'static str, u32)>> = const { Cell::new(None) };
+    }
+
+    /// Lets the point `name` fail at its `hits`th hit.
+    pub(in super::super) fn arm(name: &'static str, hits: u32) {
+        ARMED.set(Some((name, hits)));
+    }
+
+    /// Whether the point has not failed yet; disarms it.
+    pub(in super::super) fn disarm() -> bool {
+        ARMED.take().is_some()
+    }
+
+    pub(super) fn check(name: &str) -> Result<(), Error> {
+        match ARMED.get() {
+            Some((armed, hits)) if armed == name && hits > 1 => ARMED.set(Some((armed, hits - 1))),
+            Some((armed, _)) if armed == name => {
+                ARMED.set(None);
+                return Err(Error::io("armed", io::Error::other(armed)));
+            }
+            Some(_) | None => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::journal::key;
+    use super::*;
+
+    /// Random numbers below a bound, the same ones in every run.
+    fn random(seed: &mut u64, bound: u64) -> u64 {
+        *seed ^= *seed << 13;
+        *seed ^= *seed >> 7;
+        *seed ^= *seed << 17;
+        *seed % bound
+    }
+
+    fn usize_of(number: u64) -> usize {
+        usize::try_from(number).unwrap()
+    }
+
+    /// What the module's head relies on: sled's log grows by less than a batch is estimated at, in every mixture of rows
+    /// of the journal and new, changed, large and vanishing rows of entries.
+    #[test]
+    fn sleds_log_grows_by_less_than_a_batch_is_estimated_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut database = Database::open(&dir.path().join("x.sled")).unwrap();
+        database.sync().unwrap();
+        let mut seed = 0x9e37_79b9_7f4a_7c15;
+        let (mut position, mut closest) = (0, 0);
+        for round in 1..=1000_u64 {
+            let mut write = Write::default();
+            for _ in 0..[0, 1, 10, 64][usize_of(random(&mut seed, 4))] {
+                write.set(&key(position), &[7; 1024]);
+                position += 1;
+            }
+            let rows = [1, 4, 20, 100][usize_of(random(&mut seed, 4))];
+            let spread = [50, 1_000, 10_000][usize_of(round / 50 % 3)];
+            for _ in 0..rows {
+                let table = 1 + random(&mut seed, 4);
+                let id = if table == 3 {
+                    round * 1000 + random(&mut seed, 1000)
+                } else {
+                    random(&mut seed, spread)
+                };
+                let key = [&[u8::try_from(table).unwrap()], &id.to_be_bytes()[..]].concat();
+                let large = random(&mut seed, 40) == 0;
+                let len = usize_of(random(&mut seed, if large { 2048 } else { 120 }));
+                if table == 2 && random(&mut seed, 2) == 0 {
+                    write.remove(&key);
+                } else {
+                    write.set(&key, &vec![u8::try_from(round % 251).unwrap(); len]);
+                }
+            }
+            let estimate = u64::try_from(write.log_len()).unwrap();
+            database.apply(write).unwrap();
+            database.flush().unwrap();
+            let grown = database.unsynced_len();
+            assert!(
+                grown > 0 && grown <= estimate,
+                "round {round}: {grown} bytes, estimated at {estimate}"
+            );
+            closest = closest.max(100 * grown / estimate);
+            database.sync().unwrap();
+            assert_eq!(database.unsynced_len(), 0);
+        }
+        println!("at most {closest} % of the estimate");
+    }
+
+    #[test]
+    fn there_is_a_sync_wherever_the_log_might_grow_by_more_than_half_a_segment() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut database = Database::open(&dir.path().join("x.sled")).unwrap();
+        database.sync().unwrap();
+        let mut synced = 0;
+        for round in 0..200_u8 {
+            let mut write = Write::default();
+            for at in 0..100_u8 {
+                write.set(&[1, 0, at, round % 3], &[round; 500]);
+            }
+            let before = database.synced_len;
+            database.apply(write).unwrap();
+            synced += u32::from(database.synced_len != before);
+            let written = database.log_len() - database.synced_len;
+            assert!(written <= UNSYNCED_MAX, "{written} bytes");
+        }
+        assert!((10..150).contains(&synced), "{synced} syncs");
+    }
 }

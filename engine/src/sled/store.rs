@@ -197,3 +197,252 @@ fn put_entry(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use protocol::fold::Fold;
+    use protocol::participant::NodeState;
+
+    use super::super::change::some::{account_at, settings};
+    use super::super::database::fail;
+    use super::super::load::load;
+    use super::*;
+
+    const STORE: StoreId = StoreId(7);
+
+    fn made(folder: &Path) -> Store {
+        let mut store = Store::empty(Database::open(folder).unwrap(), STORE);
+        write(&mut store, 0, [settings(1_000_000)]);
+        store
+    }
+
+    fn write(store: &mut Store, seq: Seq, changes: impl IntoIterator<Item = Change>) {
+        let mut batch = Batch::new(seq);
+        changes.into_iter().for_each(|change| batch.put(change));
+        store.write(batch).unwrap();
+    }
+
+    /// Each of the accounts is changed in turn, `per_round` of them by each record from `first` on.
+    fn rounds(store: &mut Store, first: Seq, count: u64, per_round: u64) {
+        for seq in first..first + count {
+            let accounts = (0..per_round).map(|at| account_at((seq * per_round + at) % 5000, seq));
+            write(store, seq, accounts);
+        }
+    }
+
+    /// The state that is in the folder, read from scratch.
+    fn reopened(mut store: Store, folder: &Path) -> (Store, NodeState) {
+        let seq = store.seq();
+        store.sync().unwrap();
+        store.close();
+        let database = Database::open(folder).unwrap();
+        let (state, tally, journal) = load::<NodeState>(&database, folder, STORE).unwrap();
+        assert_eq!(tally.seq, seq);
+        (Store::found(database, journal, tally), state)
+    }
+
+    fn refusal(folder: &Path) -> String {
+        let database = Database::open(folder).unwrap();
+        let refused = load::<NodeState>(&database, folder, STORE).unwrap_err();
+        assert!(matches!(&refused, Error::Corrupt(_)), "{refused}");
+        refused.to_string()
+    }
+
+    /// In how many accounts there is which version.
+    fn versions(state: &NodeState) -> Vec<u64> {
+        state
+            .entries()
+            .filter_map(|entry| NodeState::as_account(&entry))
+            .map(|line| line.version)
+            .collect()
+    }
+
+    #[test]
+    fn the_ring_goes_round_and_every_entry_is_as_it_was_written_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("x.sled");
+        let mut store = made(&folder);
+        let mut seq = 1;
+        for _ in 0..4 {
+            rounds(&mut store, seq, 400, 100);
+            seq += 400;
+            assert!(store.journal.extent().rows() <= SETTLED_ABOVE);
+            let (reopened, state) = reopened(store, &folder);
+            store = reopened;
+            let versions = versions(&state);
+            assert_eq!(versions.len(), 5000);
+            assert!(
+                versions.iter().all(|version| seq - version <= 50),
+                "all were changed in the last 50"
+            );
+        }
+        assert!(
+            store.journal.extent().next > 2 * journal::LEN,
+            "{:?}",
+            store.journal.extent()
+        );
+        // What was settled may be journaled again, and gone.
+        write(&mut store, seq, (0..5000).map(|number| account_at(number, 0)));
+        store.settle_down_to(0).unwrap();
+        assert_eq!(store.tally.rows, [0, 0, 0, 1]);
+        let (store, state) = reopened(store, &folder);
+        assert!(versions(&state).is_empty());
+        assert_eq!(store.unsettled(), 0);
+    }
+
+    #[test]
+    fn what_came_and_went_within_the_journal_never_becomes_a_row() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = made(&dir.path().join("x.sled"));
+        store.settle_down_to(0).unwrap();
+        write(&mut store, 1, [account_at(1, 1), account_at(2, 1)]);
+        write(&mut store, 2, [account_at(1, 0), account_at(2, 2)]);
+        store.settle_oldest().unwrap();
+        assert_eq!(store.tally.rows, [0, 0, 0, 1], "both have changed since");
+        store.settle_oldest().unwrap();
+        assert_eq!(store.tally.rows, [1, 0, 0, 1]);
+        assert_eq!(store.journal.extent().rows(), 0);
+    }
+
+    #[test]
+    fn a_batch_that_is_too_long_for_the_journal_is_rows_at_once_and_nothing_older_lies_over_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("x.sled");
+        let mut store = made(&folder);
+        rounds(&mut store, 1, 10, 100);
+        let changes = 20_000;
+        write(&mut store, 11, (0..changes).map(|number| account_at(number, 11)));
+        assert_eq!(store.journal.extent().rows(), 0);
+        write(&mut store, 12, [account_at(3, 12)]);
+        let (_store, state) = reopened(store, &folder);
+        let versions = versions(&state);
+        assert_eq!(versions.iter().filter(|version| **version == 11).count(), 19_999);
+        assert_eq!(versions.iter().max(), Some(&12));
+    }
+
+    /// A crash may come between any two of the batches in which groups are journaled and settled.
+    #[test]
+    fn a_crash_between_any_two_batches_of_journal_and_rows_leaves_whole_batches_and_goes_on() {
+        let points = [
+            "sled.before-batch",
+            "sled.after-batch",
+            "sled.before-settle",
+            "sled.after-settle",
+        ];
+        for point in points {
+            let mut failures = 0;
+            for hit in 1.. {
+                let dir = tempfile::tempdir().unwrap();
+                let folder = dir.path().join("x.sled");
+                let mut store = made(&folder);
+                rounds(&mut store, 1, 3, 1000);
+                let (mut store, state) = reopened(store, &folder);
+                let mut expected = versions(&state);
+                fail::arm(point, hit);
+                let worked = (|| {
+                    store.settle_oldest()?;
+                    let mut batch = Batch::new(4);
+                    (1000..2000).for_each(|number| batch.put(account_at(number, 4)));
+                    store.write(batch)?;
+                    store.settle_down_to(0)
+                })();
+                assert_eq!(worked.is_ok(), fail::disarm(), "{point}@{hit}");
+                if store.seq() == 4 {
+                    expected[..1000].fill(4);
+                }
+                let (mut store, state) = reopened(store, &folder);
+                assert_eq!(versions(&state), expected, "{point}@{hit}");
+                store.settle_down_to(0).unwrap();
+                let (store, state) = reopened(store, &folder);
+                assert_eq!(versions(&state), expected, "{point}@{hit}, settled");
+                assert_eq!(store.tally.rows[0], 3000);
+                if worked.is_ok() {
+                    break;
+                }
+                failures += 1;
+            }
+            let at_least = if point.ends_with("settle") { 10 } else { 1 };
+            assert!(failures >= at_least, "{point} came up {failures} times");
+        }
+    }
+
+    /// A store whose journal has the rows 0 to 9 and `damage` done to it.
+    fn damaged(damage: impl FnOnce(&mut Store, &mut Write)) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("x.sled");
+        let mut store = made(&folder);
+        rounds(&mut store, 1, 9, 5);
+        let mut write = Write::default();
+        damage(&mut store, &mut write);
+        store.database.apply(write).unwrap();
+        store.close();
+        refusal(&folder)
+    }
+
+    #[test]
+    fn a_journal_with_a_damaged_missing_old_or_strange_row_is_refused() {
+        let row_of = |store: &Store, position| store.database.get(&journal::key(position)).unwrap().unwrap();
+        for position in [0, 4, 9] {
+            let text = damaged(|store, write| {
+                let mut row = row_of(store, position).to_vec();
+                *row.last_mut().unwrap() ^= 1;
+                write.set(&journal::key(position), &row);
+            });
+            assert!(text.contains("journal"), "{text}");
+            let text = damaged(|_, write| write.remove(&journal::key(position)));
+            assert!(
+                text.contains(&format!("row {position} of its journal is malformed")),
+                "{text}"
+            );
+        }
+        let text = damaged(|store, write| {
+            let mut old = row_of(store, 5).to_vec();
+            old[..8].copy_from_slice(&(5 + journal::LEN).to_le_bytes());
+            write.set(&journal::key(5), &old);
+        });
+        assert!(text.contains("row 5 of its journal is malformed"), "{text}");
+        let text = damaged(|store, write| {
+            // One that adds up.
+            let written = store.journal.rows(b"no changes at all");
+            let (key, row) = &written.rows[0];
+            write.set(key, row);
+            store.tally.journal = written.extent;
+            write.set(TALLY_KEY, &store.tally.encode());
+        });
+        assert!(text.contains("row 10 of its journal is malformed"), "{text}");
+        let text = damaged(|store, write| {
+            store.tally.journal.first += 11;
+            write.set(TALLY_KEY, &store.tally.encode());
+        });
+        assert!(text.contains("cannot reach from row 11 to 10"), "{text}");
+        let text = damaged(|store, write| {
+            store.tally.journal.next -= 1;
+            write.set(TALLY_KEY, &store.tally.encode());
+        });
+        assert!(text.contains("its journal does not add up"), "{text}");
+    }
+
+    #[test]
+    fn a_row_that_is_damaged_missing_or_too_many_is_refused_also_where_the_journal_lies_over_it() {
+        let damages: [fn(&mut Write, &[u8]); 3] = [
+            |write, key| write.set(key, b"\x01\0damaged"),
+            |write, key| write.remove(key),
+            |write, _| write.set(&row_key(account_at(77_777, 1).key(), 0), b"\x01\0"),
+        ];
+        for damage in damages {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = dir.path().join("x.sled");
+            let mut store = made(&folder);
+            rounds(&mut store, 1, 1, 5);
+            store.settle_down_to(0).unwrap();
+            write(&mut store, 2, [account_at(8, 2)]);
+            let mut rows = Write::default();
+            damage(&mut rows, &row_key(account_at(8, 1).key(), 0));
+            store.database.apply(rows).unwrap();
+            store.close();
+            refusal(&folder);
+        }
+    }
+}
