@@ -50,7 +50,9 @@ mod store;
 mod tally;
 
 use std::fs;
+use std::panic;
 use std::path::Path;
+use std::thread;
 
 use protocol::fold::{Fold, Seq};
 use protocol::id::StoreId;
@@ -179,10 +181,18 @@ fn check_trial<S: Fold>(
     conf: &[u8],
     promised: Option<Seq>,
 ) -> Result<(Store, S), Error> {
-    let (mut found, state) = read_trial(folders, store, conf, promised)?;
-    found.sync()?;
-    folders.sync_trial()?;
-    Ok((found, state))
+    thread::scope(|scope| {
+        // The disk may take in what was copied while it is read.
+        let copied = scope.spawn(|| folders.sync_copy());
+        let (mut found, state) = read_trial(folders, store, conf, promised)?;
+        found.sync()?;
+        // A sync that failed is said only once.
+        copied
+            .join()
+            .unwrap_or_else(|panicked| panic::resume_unwind(panicked))?;
+        folders.sync_trial()?;
+        Ok((found, state))
+    })
 }
 
 /// Opens the copy and checks it in full.
@@ -322,5 +332,52 @@ impl<S: Fold> Engine<S> for SledEngine {
         store.close();
         drop(folders.lock()?); // Nobody of ours holds it any more: the next process gets it at once.
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::participant::NodeState;
+
+    use super::*;
+    use crate::StoreKind;
+
+    #[test]
+    fn a_store_of_an_older_format_is_refused_for_that_before_sled_opens_it_and_stays_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = StoreConfig {
+            dir: dir.path().to_owned(),
+            owner: Owner::Node("N1".parse().unwrap()),
+            kind: StoreKind::Sled,
+            cluster: "local".parse().unwrap(),
+            segment_len_max: StoreConfig::SEGMENT_LEN_MAX,
+            power_cut: None,
+        };
+        let folder = dir.path().join("node_N1.sled");
+        let old = ::sled::Config::new()
+            .path(&folder)
+            .segment_size(512 * 1024)
+            .open()
+            .unwrap();
+        old.open_tree("meta").unwrap().insert([0xff], vec![2, 0]).unwrap();
+        old.flush().unwrap();
+        drop(old);
+        let db = fs::read(folder.join("db")).unwrap();
+        let conf = fs::read(folder.join("conf")).unwrap();
+        let Err(refused) = open::<NodeState>(&config, StoreId(7), false) else {
+            panic!("taken for a store of this format");
+        };
+        let text = refused.to_string();
+        assert!(matches!(refused, Error::Mismatch(_)), "{text}");
+        for part in ["node_N1.sled has format 2", "format 3", "Nothing was changed"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(fs::read(folder.join("db")).unwrap() == db);
+        assert!(fs::read(folder.join("conf")).unwrap() == conf);
+        assert!(!dir.path().join("node_N1.sled.trial").exists());
+        let Err(refused) = inspect::<NodeState>(dir.path(), config.owner, StoreId(7)) else {
+            panic!("taken for a store of this format");
+        };
+        assert!(matches!(refused, Error::Mismatch(_)), "{refused}");
     }
 }

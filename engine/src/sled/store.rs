@@ -21,7 +21,7 @@ use crate::Error;
 const SETTLED_ABOVE: u64 = journal::LEN / 4 * 3;
 
 /// Rows of entries are settled in batches of at most this length in sled's log, by its estimate.
-const SETTLE_LEN_MAX: usize = 256 * 1024;
+const SETTLE_LEN_MAX: usize = 320 * 1024;
 
 /// An open store.
 #[derive(Debug)]
