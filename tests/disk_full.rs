@@ -35,7 +35,7 @@ fn a_full_disk_under_json_refuses_new_promises_and_keeps_the_given_ones() {
 
 #[test]
 fn a_full_disk_under_sled_refuses_new_promises_and_keeps_the_given_ones() {
-    full_disk("sled", 12, 4);
+    full_disk("sled", 32, 12);
 }
 
 /// A file system of a few MiB, gone when dropped.
