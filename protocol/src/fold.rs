@@ -19,7 +19,7 @@ use crate::plain::Plain;
 /// A record's number in its log: 1, 2, 3, … without a gap for as long as the store lives. 0 means "nothing".
 pub type Seq = u64;
 
-/// The group of entries an [`Fold::Entry`] belongs to; a keyed backend keeps one tree for each.
+/// The group of entries an [`Fold::Entry`] belongs to; a keyed backend keeps each together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
     /// Account balances.

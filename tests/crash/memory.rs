@@ -8,6 +8,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 
+use client::Target;
 use faults::fired;
 use protocol::frame;
 use protocol::hello::{Control, Hello};
@@ -16,6 +17,9 @@ use rustix::process::{Resource, Rlimit, Signal, prlimit};
 
 use crate::load::{self, PATIENCE, for_a_while};
 use crate::trouble::{each, pid};
+
+/// More than any process has memory for that may not grow.
+const STRANGERS_MAX: usize = 100;
 
 #[test]
 fn a_process_without_memory_dies_as_if_it_were_killed() {
@@ -35,10 +39,17 @@ fn a_process_without_memory_dies_as_if_it_were_killed() {
                     };
                     prlimit(Some(pid), Resource::As, all_there_is).unwrap();
                     fired("P14");
-                    // A frame this long needs memory.
-                    let stranger = long_frame(&cluster.address(target));
+                    // What is free within its limit is soon taken by strangers who never end what they say.
+                    let mut strangers = Vec::new();
+                    while let Some(stranger) = long_frame(&cluster.address(target), target, strangers.len()) {
+                        strangers.push(stranger);
+                        assert!(
+                            strangers.len() < STRANGERS_MAX,
+                            "{target:?} has memory without end"
+                        );
+                    }
                     let exit = cluster.wait_exit(target, PATIENCE).unwrap();
-                    drop(stranger);
+                    drop(strangers);
                     assert_eq!(exit.status.signal(), Some(Signal::ABORT.as_raw()), "{exit}");
                     cluster.restart(target).unwrap();
                     for_a_while();
@@ -48,16 +59,22 @@ fn a_process_without_memory_dies_as_if_it_were_killed() {
     }
 }
 
-/// Says hello and most of the longest frame there is.
-fn long_frame(address: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let hello = Hello::coordinator("local".parse().unwrap(), StoreId(0xbad));
+/// Says hello as somebody whom `target` listens to, as the `number`th, and most of the longest frame there is. `None` if
+/// nobody is there to hear it.
+fn long_frame(address: &str, target: Target, number: usize) -> Option<TcpStream> {
+    let cluster = "local".parse().unwrap();
+    let hello = match target {
+        // A node that hears the same coordinator again lets go of the first one.
+        Target::Node(_) => Hello::coordinator(cluster, StoreId(0xbad + u64::try_from(number).unwrap())),
+        // The memory of somebody who is refused is free again.
+        Target::Coordinator => Hello::client(cluster),
+    };
+    let mut stream = TcpStream::connect(address).ok()?;
     let mut bytes = Vec::new();
     frame::write(&Control::Hello(hello).encode(), &mut bytes);
     let len = bytes.len();
     frame::write(&vec![0; frame::BODY_LEN_MAX], &mut bytes);
     bytes.truncate(len + frame::BODY_LEN_MAX);
-    // The other side may die before it has heard all of it.
-    let _ = stream.write_all(&bytes);
-    stream
+    stream.write_all(&bytes).ok()?;
+    Some(stream)
 }

@@ -16,10 +16,10 @@
 //!   segment.** sled takes what it has *written* for stable. It reuses a segment at the earliest when its log has grown
 //!   by more than a whole segment since the last live page moved out of it, and it looks for tears in the segment of
 //!   the last position it believes stable, and later ones. Both are safe as long as its log never grows by a segment
-//!   between two fsyncs. So nothing is given to sled before a sync, batches are small, the log's growth is measured
-//!   after each, and there is an fsync between two batches wherever their sum might pass *half* a segment of 1 MiB. The
-//!   other half is for batches that cost more than they were estimated at: their estimate is an average, and what sled moves out
-//!   of segments that it frees is bounded by what lives in those.
+//!   between two fsyncs. So nothing is given to sled before a sync, batches are small, each is estimated on the safe
+//!   side, and there is an fsync between two batches wherever their sum might pass *half* a segment of 1 MiB, once the
+//!   log's true growth has been measured. The other half is for a batch that costs more than its estimate, which is an
+//!   average: what sled moves out of segments that it frees comes on top, and is bounded by what lives in those.
 //!   What remains: a single step, which is never cut in two, that makes sled write more than a segment. 100 rows were
 //!   measured at 100 KiB at most, so the largest step of the protocol (256 legs) stays below; if it does not and
 //!   power fails within these milliseconds, the tally makes the next start refuse the store rather than go on without
