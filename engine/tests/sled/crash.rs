@@ -145,6 +145,45 @@ fn a_process_that_dies_inside_a_sync_leaves_that_step_whole_or_not_at_all() {
     expect_whole_steps(dir.path(), synced);
 }
 
+/// Rows of the journal are settled only once it is nearly full.
+#[test]
+fn a_process_that_dies_while_it_settles_loses_nothing_and_goes_on_with_it() {
+    let scratch = tempfile::tempdir().unwrap();
+    let full = scratch.path().join("full");
+    let mut opened = open(&full).unwrap();
+    let mut toy = Toy::empty();
+    let steps = 1500;
+    for at in 0..steps {
+        step(&mut *opened.engine, &mut toy, records(at)).unwrap();
+        opened.engine.sync().unwrap();
+    }
+    drop(opened);
+    for point in ["sled.before-settle", "sled.after-settle"] {
+        for hit in [1, 2, 9] {
+            let dir = scratch.path().join("dies");
+            copy_folder(&full, &dir);
+            let mut command = Command::new(binary());
+            command.env(FAILPOINT, format!("{point}=kill@{hit}"));
+            let mut child = start(&mut command, &dir);
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let synced = lines.map_while(Result::ok).filter_map(|line| acknowledged(&line));
+            let synced = synced.last().unwrap_or(toy.seq());
+            assert!(!child.wait().unwrap().success());
+            fired("N10");
+            assert!(expect_whole_steps(&dir, synced) >= steps);
+            // And again where it was.
+            let mut child = start(&mut Command::new(binary()), &dir);
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let mut lines = lines.map_while(Result::ok).filter_map(|line| acknowledged(&line));
+            let synced = lines.nth(50).unwrap();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            expect_whole_steps(&dir, synced);
+            fs::remove_dir_all(&dir).unwrap();
+        }
+    }
+}
+
 /// A power cut during a sync keeps any part of what was written since the last fsync, in any order. Here every block
 /// that changed is kept or lost at random, for syncs all along the life of a store that reuses its segments.
 #[test]
@@ -157,7 +196,7 @@ fn any_part_of_an_unfinished_sync_may_reach_the_disk() {
     let mut random = Random(77);
     let (mut kept, mut lost, mut reused) = (0, 0, 0);
     let mut before = fs::read(dir.join(db)).unwrap();
-    for round in 0..400u64 {
+    for round in 0..700u64 {
         let (last, first) = (toy.clone(), round * 12);
         for at in first..first + 12 {
             step(&mut *opened.engine, &mut toy, records(at)).unwrap();
@@ -165,11 +204,13 @@ fn any_part_of_an_unfinished_sync_may_reach_the_disk() {
         opened.engine.sync().unwrap();
         let after = fs::read(dir.join(db)).unwrap();
         let changed = changed_blocks(&before, &after);
-        let overwrote = changed
-            .iter()
-            .any(|block| before.get(block * BLOCK..).is_some_and(|old| old.len() > 600_000));
+        let overwrote = changed.iter().any(|block| {
+            before
+                .get(block * BLOCK..)
+                .is_some_and(|old| old.len() > 1_200_000)
+        });
         reused += u32::from(overwrote);
-        if round % if overwrote { 3 } else { 20 } == 0 {
+        if round % if overwrote { 5 } else { 40 } == 0 {
             for keep_percent in [0, 50, 97, 100] {
                 let longer = keep_percent == 100 || random.below(2) == 0;
                 let mut bytes = before.clone();

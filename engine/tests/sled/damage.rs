@@ -10,6 +10,12 @@ use protocol::fold::Fold;
 
 use crate::toy::{Toy, copy_folder, open, records, step};
 
+/// So many steps in each of three runs make a log of several segments, and a journal that has gone round.
+const STEPS_OF_MANY_SEGMENTS: u64 = 6000;
+
+/// Length of sled's segments.
+const SEGMENT_LEN: usize = 1024 * 1024;
+
 /// A store with a history: three runs, so that its log was cut and continued, and a snapshot was replaced.
 fn template(dir: &Path, steps_per_run: u64) -> Toy {
     let mut toy = Toy::empty();
@@ -159,10 +165,10 @@ fn every_flipped_bit_is_refused_or_leaves_the_same_state() {
 
 #[test]
 fn a_flipped_bit_anywhere_in_a_log_of_many_segments_is_refused_or_leaves_the_same_state() {
-    let mut bench = Bench::new(1500);
+    let mut bench = Bench::new(STEPS_OF_MANY_SEGMENTS);
     let db = bench.read(Path::new("node_N1.sled/db"));
     assert!(
-        db.len() > 2 * 512 * 1024,
+        db.len() > 2 * SEGMENT_LEN,
         "{} bytes are not many segments",
         db.len()
     );
@@ -193,7 +199,7 @@ fn every_file_that_was_cut_off_is_refused_or_leaves_the_same_state() {
 
 #[test]
 fn every_zeroed_or_appended_block_is_refused_or_leaves_the_same_state() {
-    let mut bench = Bench::new(1500);
+    let mut bench = Bench::new(STEPS_OF_MANY_SEGMENTS);
     let db = Path::new("node_N1.sled/db");
     let good = bench.read(db);
     let stride = (good.len() / 4096 / 200).max(1);
@@ -203,7 +209,7 @@ fn every_zeroed_or_appended_block_is_refused_or_leaves_the_same_state() {
         fired("D6");
         bench.open_with(db, &bytes, &format!("block {block} is zero"));
     }
-    for len in [1, 19, 20, 512, 512 * 1024, 700_000] {
+    for len in [1, 19, 20, 512, SEGMENT_LEN, 1_400_000] {
         let mut bytes = good.clone();
         bytes.resize(good.len() + len, 0xa5);
         fired("D6");
@@ -214,10 +220,10 @@ fn every_zeroed_or_appended_block_is_refused_or_leaves_the_same_state() {
 
 #[test]
 fn swapped_segments_and_segments_written_twice_are_refused_or_leave_the_same_state() {
-    let mut bench = Bench::new(1500);
+    let mut bench = Bench::new(STEPS_OF_MANY_SEGMENTS);
     let db = Path::new("node_N1.sled/db");
     let good = bench.read(db);
-    let segments: Vec<&[u8]> = good.chunks(512 * 1024).collect();
+    let segments: Vec<&[u8]> = good.chunks(SEGMENT_LEN).collect();
     for at in 1..segments.len() {
         let mut swapped = segments.clone();
         swapped.swap(at - 1, at);
