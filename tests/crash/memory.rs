@@ -19,7 +19,7 @@ use crate::load::{self, PATIENCE, for_a_while};
 use crate::trouble::{each, pid};
 
 /// More than any process has memory for that may not grow.
-const STRANGERS_MAX: usize = 100;
+const STRANGERS: usize = 100;
 
 #[test]
 fn a_process_without_memory_dies_as_if_it_were_killed() {
@@ -40,14 +40,10 @@ fn a_process_without_memory_dies_as_if_it_were_killed() {
                     prlimit(Some(pid), Resource::As, all_there_is).unwrap();
                     fired("P14");
                     // What is free within its limit is soon taken by strangers who never end what they say.
-                    let mut strangers = Vec::new();
-                    while let Some(stranger) = long_frame(&cluster.address(target), target, strangers.len()) {
-                        strangers.push(stranger);
-                        assert!(
-                            strangers.len() < STRANGERS_MAX,
-                            "{target:?} has memory without end"
-                        );
-                    }
+                    let address = cluster.address(target);
+                    let strangers: Vec<_> = (0..STRANGERS)
+                        .map_while(|number| long_frame(&address, target, number))
+                        .collect();
                     let exit = cluster.wait_exit(target, PATIENCE).unwrap();
                     drop(strangers);
                     assert_eq!(exit.status.signal(), Some(Signal::ABORT.as_raw()), "{exit}");

@@ -13,7 +13,7 @@ use engine::failpoint;
 use faults::fired;
 use protocol::fold::{Fold, Seq};
 
-use crate::toy::{Random, Toy, copy_folder, open, records, state_after, step};
+use crate::toy::{Random, Toy, copy_folder, open, records, state_after, step, steps_until};
 
 const DIR: &str = "TWOPENCE_SLED_CRASH_DIR";
 pub(crate) const FAILPOINT: &str = "TWOPENCE_SLED_CRASH_AT";
@@ -32,9 +32,7 @@ fn child() {
     let steps: u64 = env::var(STEPS).map_or(u64::MAX, |steps| steps.parse().unwrap());
     let mut opened = open(Path::new(&dir)).unwrap();
     let mut toy = opened.state;
-    let first = (0..)
-        .find(|steps| state_after(*steps).seq() == toy.seq())
-        .unwrap();
+    let first = steps_until(toy.seq());
     for at in first..first.saturating_add(steps) {
         step(&mut *opened.engine, &mut toy, records(at)).unwrap();
         opened.engine.sync().unwrap();
@@ -77,9 +75,7 @@ pub(crate) fn acknowledged(line: &str) -> Option<Seq> {
 /// Opens the store and checks that it holds a state between whole steps, at or behind `synced`. Returns its steps.
 pub(crate) fn expect_whole_steps(dir: &Path, synced: Seq) -> u64 {
     let found = open(dir).unwrap().state;
-    let steps = (0..)
-        .find(|steps| state_after(*steps).seq() >= found.seq())
-        .unwrap();
+    let steps = steps_until(found.seq());
     assert_eq!(found, state_after(steps), "not a state between two steps");
     assert!(
         found.seq() >= synced,
@@ -127,7 +123,7 @@ fn a_process_that_dies_inside_a_sync_leaves_that_step_whole_or_not_at_all() {
             .unwrap();
         assert!(!child.wait().unwrap().success());
         fired("N10");
-        let steps_synced = (0..).find(|steps| state_after(*steps).seq() == synced).unwrap();
+        let steps_synced = steps_until(synced);
         let steps = expect_whole_steps(dir.path(), synced);
         assert_eq!(steps, steps_synced + u64::from(kept), "killed at {point}");
     }

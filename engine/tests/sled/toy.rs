@@ -201,6 +201,16 @@ pub(crate) fn state_after(steps: u64) -> Toy {
     toy
 }
 
+/// How many steps there are up to the first that ends with record `seq` or a later one.
+pub(crate) fn steps_until(seq: Seq) -> u64 {
+    let (mut steps, mut records_before) = (0, 0);
+    while records_before < seq {
+        records_before += u64::try_from(records(steps).len()).expect("a few");
+        steps += 1;
+    }
+    steps
+}
+
 /// Copies a folder with everything in it.
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir(to).expect("the target is new");
