@@ -36,7 +36,7 @@ impl Table {
     /// All tables.
     pub const ALL: [Table; 4] = [Table::Accounts, Table::Prepared, Table::Outcomes, Table::Meta];
 
-    /// Its name on disk.
+    /// Its name where entries are shown.
     pub fn name(self) -> &'static str {
         match self {
             Table::Accounts => "accounts",
