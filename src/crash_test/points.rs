@@ -65,6 +65,8 @@ const SLED: &[Point] = &[
     ("sled.before-batch", "N10"),
     ("sled.after-batch", "N10"),
     ("sled.flushed", "N10"),
+    ("sled.before-settle", "N10"),
+    ("sled.after-settle", "N10"),
 ];
 
 /// A failed sync: the process stops, and recovery is the handler.
