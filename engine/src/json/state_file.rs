@@ -37,6 +37,10 @@ pub(crate) const SUFFIX: &[u8] = b"\"}\n}\n";
 /// Bytes written at once.
 const CHUNK: usize = 256 * 1024;
 
+/// The most bytes that may wait for the system to write them out. A long file that is written out as a whole keeps the disk
+/// busy for a good part of a second, in which no log can be synced.
+const STEP: u64 = 1024 * 1024;
+
 /// A checkpoint that was read.
 #[derive(Debug)]
 pub(crate) struct Checkpoint<S> {
@@ -79,6 +83,7 @@ pub(crate) fn write<S: Fold, D: Disk>(
         buffer: Vec::with_capacity(CHUNK + 4096),
         crc: crc32fast::Hasher::new(),
         len: 0,
+        unsynced: 0,
     };
     let mut versions = Packed::default();
     let mut first_other = None;
@@ -142,6 +147,8 @@ struct Writer<F> {
     crc: crc32fast::Hasher,
     /// What the file has been given, in bytes.
     len: u64,
+    /// The part of that which may wait for the system to write it out.
+    unsynced: u64,
 }
 
 impl<F: DiskFile> Writer<F> {
@@ -168,7 +175,12 @@ impl<F: DiskFile> Writer<F> {
             self.crc.update(&self.buffer);
             self.file.append(&self.buffer)?;
             self.len += length(&self.buffer);
+            self.unsynced += length(&self.buffer);
             self.buffer.clear();
+            if self.unsynced >= STEP {
+                self.file.sync()?;
+                self.unsynced = 0;
+            }
         }
         Ok(())
     }
@@ -445,5 +457,59 @@ impl<'de> Visitor<'de> for FileVisitor {
         }
         let meta = meta.ok_or_else(|| de::Error::missing_field("_meta"))?;
         Ok(File { accounts, meta })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts what was written and not synced.
+    #[derive(Default)]
+    struct Counted {
+        unsynced: u64,
+        most: u64,
+    }
+
+    impl DiskFile for Counted {
+        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+            self.unsynced += length(bytes);
+            self.most = self.most.max(self.unsynced);
+            Ok(())
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            self.unsynced = 0;
+            Ok(())
+        }
+
+        fn fill_ahead(&mut self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn trim(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_long_file_is_synced_while_it_is_written() {
+        let mut writer = Writer {
+            file: Counted::default(),
+            buffer: Vec::new(),
+            crc: crc32fast::Hasher::new(),
+            len: 0,
+            unsynced: 0,
+        };
+        while writer.len < 10 * STEP {
+            writer.name("an account");
+            writer.pour(CHUNK).unwrap();
+        }
+        let limit = STEP + 2 * length(&[0; CHUNK]);
+        assert!(
+            (STEP..limit).contains(&writer.file.most),
+            "{} bytes",
+            writer.file.most
+        );
     }
 }
