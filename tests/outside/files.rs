@@ -159,9 +159,9 @@ fn flips(dir: &Path, store: &str) -> Vec<Flip> {
         bytes.len() / 2
     }
     fn sled_page(bytes: &[u8]) -> usize {
-        let name = b"accounts";
+        let name = b"__sled__default";
         let at = bytes.windows(name.len()).position(|window| window == name);
-        at.expect("the name of a tree") + 2
+        at.expect("the name of the tree") + 2
     }
     match store {
         "json" => vec![
