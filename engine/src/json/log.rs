@@ -52,6 +52,8 @@ pub(crate) struct Log<D: Disk> {
     synced: Seq,
     /// What the newest mark says, if no record stands behind it.
     mark: Option<Seq>,
+    /// The system was given something that is not synced; it may be a mark alone.
+    dirty: bool,
     /// Bytes appended since the store was opened.
     bytes: u64,
     syncs: u64,
@@ -73,6 +75,7 @@ impl<D: Disk> Log<D> {
             appended: last,
             synced: last,
             mark: Some(last),
+            dirty: false,
             bytes: 0,
             syncs: 0,
         }
@@ -132,6 +135,7 @@ impl<D: Disk> Log<D> {
         self.file
             .append(&self.buffer)
             .map_err(self.home.io("append to", &self.home.names.active))?;
+        self.dirty = true;
         self.digest.update(&self.buffer);
         self.buffer.clear();
         Ok(())
@@ -149,6 +153,13 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
+    /// The same, and a mark that stands behind the last record: the digest of a closed segment is over that, too.
+    fn sync_all(&mut self) -> Result<(), Error> {
+        self.sync()?;
+        self.write()?;
+        if self.dirty { self.sync_file() } else { Ok(()) }
+    }
+
     /// Takes the filler away behind the last line.
     pub(crate) fn trim(&mut self) -> Result<(), Error> {
         self.file
@@ -160,7 +171,9 @@ impl<D: Disk> Log<D> {
     pub(crate) fn sync_file(&mut self) -> Result<(), Error> {
         let synced = self.file.sync();
         let synced = planted!(SyncRetried: synced => synced.or_else(|_| self.file.sync()));
-        synced.map_err(self.home.io("sync", &self.home.names.active))
+        synced.map_err(self.home.io("sync", &self.home.names.active))?;
+        self.dirty = false;
+        Ok(())
     }
 
     /// Syncs and closes the active segment and begins the next one, in the spare file if there is one. `Ok(false)` if the disk has no
@@ -171,7 +184,7 @@ impl<D: Disk> Log<D> {
     /// stands still meanwhile, so what can be done before is: a spare file has its name and its length already, and what is
     /// left is one short sync and two of the directory. The filler stays where it is; readers leave it out.
     pub(crate) fn rotate(&mut self, spare: Option<D::File>) -> Result<bool, Error> {
-        planted!(UnsyncedClosedSegment: self.sync()? => self.write().map(|()| self.synced = self.appended)?);
+        planted!(UnsyncedClosedSegment: self.sync_all()? => self.write().map(|()| self.synced = self.appended)?);
         assert!(self.buffer.is_empty(), "only a synced segment can be closed");
         assert!(self.appended >= self.first, "a closed segment holds records");
         let names = self.home.names.clone();
@@ -273,4 +286,59 @@ pub(crate) fn is_no_space(error: &io::Error) -> bool {
 /// How many bytes these are.
 pub(crate) fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).expect("memory fits in 64 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::id::StoreId;
+
+    use super::*;
+    use crate::json::names::Names;
+    use crate::{Fate, MemDisk, Owner};
+
+    #[derive(Serialize)]
+    struct Record {
+        action: &'static str,
+    }
+
+    impl Plain for Record {}
+
+    /// An idle log gets a mark behind its last record, which nobody waits for.
+    #[test]
+    fn a_segment_is_closed_with_all_that_its_digest_is_over() {
+        let disk = MemDisk::new();
+        let home = Home {
+            disk: disk.clone(),
+            names: Names::new(Owner::Coordinator),
+            owner: Owner::Coordinator,
+            store: StoreId(7),
+        };
+        let header = Header {
+            segment: 1,
+            first: 1,
+            previous: "00000000".to_owned(),
+            format: FORMAT,
+            store: home.store,
+        };
+        let mut text = Vec::new();
+        line::write_header(&header, &mut text);
+        let mut file = disk.create(&home.names.active).unwrap();
+        file.append(&text).unwrap();
+        file.sync().unwrap();
+        disk.sync_dir().unwrap();
+        let mut log = Log::new(home.clone(), file, &text, &header, 0);
+        log.append(&[(1, Record { action: "x" })]).unwrap();
+        log.sync().unwrap();
+        log.write_mark().unwrap();
+        assert!(log.rotate(None).unwrap());
+        for fate in [Fate::Keep, Fate::Drop, Fate::Torn(5), Fate::Zeros] {
+            faults::fired("D2");
+            let disk = disk.crash(&mut |_| fate);
+            let closed = disk.read(&home.names.closed(1)).unwrap();
+            let next = String::from_utf8(disk.read(&home.names.active).unwrap()).unwrap();
+            let digest = seal::hex(crc32fast::hash(&closed));
+            let digest = String::from_utf8_lossy(&digest);
+            assert!(next.contains(&*digest), "{fate:?}: {digest} in {next}");
+        }
+    }
 }

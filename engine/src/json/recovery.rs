@@ -490,6 +490,14 @@ pub(crate) fn settle<D: Disk>(
     for name in names.temporary() {
         home.remove(&name)?;
     }
+    // The next segment has nothing in it as long as the active one has its name; it may be as long.
+    if home
+        .disk
+        .exists(&names.active)
+        .map_err(home.io("look for", &names.active))?
+    {
+        home.remove(&names.next)?;
+    }
     spare::forget_old(home)?;
     let aside = format!("{}.tmp", names.active);
     let write = || {

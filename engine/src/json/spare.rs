@@ -82,6 +82,8 @@ fn take_old<D: Disk>(home: &Home<D>, len: u64) -> io::Result<Option<D::File>> {
     for old in &home.names.old {
         if home.disk.reuses() && home.disk.exists(old)? {
             home.disk.rename(old, &home.names.spare)?;
+            // While its old name may come back, it may be a segment that still counts.
+            home.disk.sync_dir()?;
             return home.disk.reuse(&home.names.spare, len);
         }
     }
