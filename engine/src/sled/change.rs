@@ -15,7 +15,7 @@ use std::sync::Arc;
 use protocol::codec;
 use protocol::fold::{Fold, Seq};
 
-use super::rows::entry_key_into;
+use super::rows::{self, entry_key_into};
 
 /// A batch is closed before it would hold more bytes than this, so that sled's log grows by far less than half a
 /// segment while it is unsynced (why that matters: see the module's head).
@@ -168,6 +168,9 @@ impl Pending {
     }
 }
 
+/// No entry's key is longer: an account's name has 64 bytes.
+const KEY_LEN_MAX: usize = 256;
+
 /// Writes down changes, which are in key order.
 pub(super) fn encode(changes: &[Change]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(LEN_MAX);
@@ -198,6 +201,10 @@ pub(super) fn decode<S: Fold>(mut bytes: &[u8]) -> Option<Vec<Change>> {
         }
         key.truncate(shared);
         key.extend_from_slice(take_bytes(&mut bytes)?);
+        // Only a lie names anything but an entry, or at such length.
+        if key.len() > KEY_LEN_MAX || rows::table_of(&key).is_none() {
+            return None;
+        }
         changes.push(Change::removed(&key));
     }
     while !bytes.is_empty() {
@@ -297,6 +304,31 @@ mod tests {
             [account_at(0, 1), account_at(1, 0), account_at(2, 1)]
         );
         assert!(pending.take().is_empty());
+    }
+
+    #[test]
+    fn a_removed_key_that_no_entry_can_have_is_refused() {
+        let removed = |key: &[u8]| {
+            let mut bytes = vec![1, 0];
+            put_bytes(&mut bytes, key);
+            decode::<NodeState>(&bytes)
+        };
+        let key = account_at(1, 0).key().to_vec();
+        assert_eq!(removed(&key).unwrap(), [account_at(1, 0)]);
+        assert!(removed(&[]).is_none());
+        for table in [0, 5, 255] {
+            assert!(
+                removed(&[table]).is_none(),
+                "one of the journal's, or of nobody's"
+            );
+        }
+        assert!(removed(&[1; KEY_LEN_MAX]).is_some());
+        assert!(removed(&[1; KEY_LEN_MAX + 1]).is_none());
+        // Each takes four bytes and says that it is as long as the one before.
+        let mut growing = vec![2, 0];
+        put_bytes(&mut growing, &[1; 1000]);
+        growing.extend_from_slice(&[0xe8, 7, 0]);
+        assert!(decode::<NodeState>(&growing).is_none());
     }
 
     #[test]

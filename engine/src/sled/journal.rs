@@ -37,6 +37,9 @@ const TABLE: u8 = 0;
 /// A group of more rows does not go into the journal: its rows are written at once.
 pub(super) const GROUP_ROWS_MAX: usize = 256;
 
+/// No store lives long enough to write more rows.
+const NEXT_MAX: u64 = 1 << 62;
+
 /// Where the journal begins and ends, in positions, and the sum of its rows' hashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Extent {
@@ -57,7 +60,7 @@ impl Extent {
     /// Why no journal can be like that, if so.
     pub(super) fn impossible(&self) -> Option<String> {
         let rows = self.next.checked_sub(self.first);
-        (rows.is_none_or(|rows| rows > LEN)).then(|| {
+        (rows.is_none_or(|rows| rows > LEN) || self.next > NEXT_MAX).then(|| {
             format!(
                 "its journal cannot reach from row {} to {}",
                 self.first, self.next
@@ -352,5 +355,6 @@ mod tests {
         assert_eq!(extent(7, 7 + LEN).impossible(), None);
         assert!(extent(7, 8 + LEN).impossible().is_some());
         assert!(extent(8, 7).impossible().is_some());
+        assert!(extent(u64::MAX, u64::MAX).impossible().is_some());
     }
 }

@@ -131,7 +131,12 @@ fn read_entries<S: Fold>(
 ) -> Result<Vec<S::Entry>, Error> {
     let (send, receive) = sync_channel(WAITING_MAX);
     thread::scope(|scope| {
-        let finder = scope.spawn(move || find_rows(database, &send));
+        let finder = move || find_rows(database, &send);
+        let finder = thread::Builder::new()
+            .name("read".to_owned())
+            .spawn_scoped(scope, finder);
+        let finder =
+            finder.map_err(|error| Error::io("cannot start a thread that reads the store", error))?;
         let entries = join_rows::<S>(folder, journal, receive, sum);
         match finder.join() {
             Ok(()) => entries,

@@ -183,7 +183,10 @@ fn check_trial<S: Fold>(
 ) -> Result<(Store, S), Error> {
     thread::scope(|scope| {
         // The disk may take in what was copied while it is read.
-        let copied = scope.spawn(|| folders.sync_copy());
+        let copied = thread::Builder::new()
+            .name("sync".to_owned())
+            .spawn_scoped(scope, || folders.sync_copy())
+            .map_err(|error| Error::io("cannot start a thread that syncs the store", error))?;
         let (mut found, state) = read_trial(folders, store, conf, promised)?;
         found.sync()?;
         // A sync that failed is said only once.
