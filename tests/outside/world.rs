@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -133,7 +133,8 @@ pub(crate) fn temp_dir() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-/// Every file below `dir` whose name begins with `prefix`, with its content.
+/// Every file below `dir` whose name begins with `prefix`, with its content. One that a process at work renames meanwhile may
+/// be missing.
 pub(crate) fn files(dir: &Path, prefix: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -145,7 +146,10 @@ pub(crate) fn files(dir: &Path, prefix: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         if path.is_dir() {
             found.extend(files(&path, ""));
         } else {
-            found.insert(path.clone(), fs::read(&path).unwrap());
+            match fs::read(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                content => _ = found.insert(path.clone(), content.unwrap()),
+            }
         }
     }
     found
