@@ -259,10 +259,12 @@ pub(crate) unsafe extern "C" fn statx(
     // SAFETY: the caller's promises are those of libc's function; -100 is AT_FDCWD, which rustix takes, too.
     let (dir, path) = unsafe { (BorrowedFd::borrow_raw(dir), CStr::from_ptr(path)) };
     let flags = AtFlags::from_bits_retain(flags.cast_unsigned());
+    // Before the length on disk is read: another thread's fsync may bring the file there meanwhile.
+    let overlay = Overlay::lock();
     let found = rustix::fs::statx(dir, path, flags, StatxFlags::from_bits_retain(mask));
     returned_int(found.map_err(io::Error::from).map(|mut found| {
         let device = rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor);
-        if let Some(overlay) = Overlay::lock() {
+        if let Some(overlay) = &overlay {
             found.stx_size = overlay.len(device, found.stx_ino, found.stx_size);
         }
         // SAFETY: the caller's promise; the kernel's and libc's structures are one.
