@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 const STORY: &str = "TWOPENCE_POWER_CUT_STORY";
@@ -48,6 +49,19 @@ fn child() {
     let dir = PathBuf::from(env::var(DIR).unwrap());
     let path = dir.join("file");
     match story.as_str() {
+        "lengths" => {
+            let content = vec![7; 1 << 21];
+            for _ in 0..200 {
+                fs::write(&path, &content).unwrap();
+                thread::scope(|scope| {
+                    scope.spawn(|| File::open(&path).unwrap().sync_all().unwrap());
+                    for _ in 0..40 {
+                        assert_eq!(fs::metadata(&path).unwrap().len(), 1 << 21);
+                    }
+                });
+                fs::remove_file(&path).unwrap();
+            }
+        }
         "reads" => {
             write_both_ways(&path);
             let mut file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
@@ -163,6 +177,12 @@ fn the_process_sees_all_that_it_wrote_and_leaves_it_when_it_ends_by_itself() {
         assert!(run("reads", dir.path(), seed).success());
         assert_eq!(fs::read(dir.path().join("file")).unwrap(), b"onet\0\0end!");
     }
+}
+
+#[test]
+fn a_file_is_as_long_as_it_is_while_another_thread_syncs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(run("lengths", dir.path(), STRICT).success());
 }
 
 #[test]
