@@ -12,7 +12,7 @@ use protocol::planted;
 use crate::Error;
 use crate::disk::{Disk, DiskFile};
 use crate::json::by_hand::{self, ByHand};
-use crate::json::line::{self, FORMAT, Header};
+use crate::json::line::{self, Header};
 use crate::json::recovery::Home;
 use crate::json::spare;
 use crate::json::state_file::{self, Content};
@@ -50,13 +50,7 @@ pub(crate) fn make<S: Fold, D: Disk>(home: &Home<D>) -> Result<Option<String>, E
     let mut state = S::empty();
     put_state(home, &names.previous, &state)?;
     let mut text = Vec::new();
-    let header = Header {
-        segment: 1,
-        first: 1,
-        previous: "00000000".to_owned(),
-        format: FORMAT,
-        store: home.store,
-    };
+    let header = Header::of_first(home.store);
     line::write_header(&header, &mut text);
     let notice = adopted.map(|(by_hand, record)| {
         state.apply(1, &record, &mut Vec::new());

@@ -48,6 +48,19 @@ pub(crate) struct Header {
     pub(crate) store: StoreId,
 }
 
+impl Header {
+    /// That of the first segment of `store`.
+    pub(crate) fn of_first(store: StoreId) -> Header {
+        Header {
+            segment: 1,
+            first: 1,
+            previous: "00000000".to_owned(),
+            format: FORMAT,
+            store,
+        }
+    }
+}
+
 /// A line whose checksum is right.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line<'a> {

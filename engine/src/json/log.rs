@@ -313,13 +313,7 @@ mod tests {
             owner: Owner::Coordinator,
             store: StoreId(7),
         };
-        let header = Header {
-            segment: 1,
-            first: 1,
-            previous: "00000000".to_owned(),
-            format: FORMAT,
-            store: home.store,
-        };
+        let header = Header::of_first(home.store);
         let mut text = Vec::new();
         line::write_header(&header, &mut text);
         let mut file = disk.create(&home.names.active).unwrap();

@@ -248,13 +248,7 @@ mod tests {
 
     fn log(build: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut out = Vec::new();
-        let header = Header {
-            segment: 1,
-            first: 1,
-            previous: "00000000".to_owned(),
-            format: FORMAT,
-            store: StoreId(7),
-        };
+        let header = Header::of_first(StoreId(7));
         write_header(&header, &mut out);
         build(&mut out);
         out
