@@ -1,5 +1,6 @@
 //! The `twopence` command: one binary for every role.
 
+mod again;
 mod batch;
 mod bench;
 mod cli;

@@ -6,9 +6,8 @@
 //! begins, and could otherwise be changed by unsafe code alone.
 
 use std::env;
-use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+
+use crate::again;
 
 /// Blocks from 4 MiB on are taken from the system, and given back, each by itself. Smaller ones, among them the parts of a
 /// snapshot, which come and go by the second, are used again, and up to 32 MiB are kept for that.
@@ -24,14 +23,6 @@ pub(crate) fn settle() {
     if !cfg!(all(target_os = "linux", target_env = "gnu")) || SETTINGS.iter().any(is_set) {
         return;
     }
-    let again = || -> io::Result<io::Error> {
-        let mut command = Command::new(env::current_exe()?);
-        let mut args = env::args_os();
-        if let Some(name) = args.next() {
-            command.arg0(name);
-        }
-        Ok(command.args(args).envs(SETTINGS).exec())
-    };
-    let error = again().unwrap_or_else(|error| error);
+    let error = again::start(SETTINGS);
     log::debug!("cannot start again with {}: {error}", SETTINGS[0].0);
 }

@@ -2,14 +2,14 @@
 //! with it preloaded. A json server needs none: its disk is our own code.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use engine::StoreKind;
 
+use crate::again;
 use crate::cli::ServerArgs;
 
 /// Built with this program by the package `twopence-powercut`, which says what the variables mean.
@@ -69,18 +69,13 @@ fn is_loaded() -> bool {
 
 /// Returns only if that fails, with the reason.
 fn start_again(args: &ServerArgs, seed: u64, library: Option<&Path>) -> String {
-    let again = || -> io::Result<io::Error> {
+    let variables = || -> io::Result<Vec<(&str, OsString)>> {
         fs::create_dir_all(&args.data_dir)?;
-        let mut command = Command::new(env::current_exe()?);
-        command
-            .args(env::args_os().skip(1))
-            .env(DIR, fs::canonicalize(&args.data_dir)?)
-            .env(SEED, seed.to_string());
-        if let Some(library) = library {
-            command.env("LD_PRELOAD", library);
-        }
-        Ok(command.exec())
+        let dir = fs::canonicalize(&args.data_dir)?;
+        let mut variables = vec![(DIR, dir.into()), (SEED, seed.to_string().into())];
+        variables.extend(library.map(|library| ("LD_PRELOAD", library.into())));
+        Ok(variables)
     };
-    let error = again().unwrap_or_else(|error| error);
+    let error = variables().map_or_else(|error| error, again::start);
     format!("cannot start again under {LIBRARY}: {error}. Nothing was started")
 }
