@@ -154,6 +154,14 @@ impl Folders {
         remove(&self.retired)
     }
 
+    /// Makes the bulk of the copy durable, so that there is little left for [`Folders::sync_trial`].
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn sync_copy(&self) -> Result<(), Error> {
+        sync(&self.trial.join("db"))
+    }
+
     /// Makes everything in [`Folders::trial`] durable.
     ///
     /// # Errors

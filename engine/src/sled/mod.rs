@@ -50,7 +50,9 @@ mod store;
 mod tally;
 
 use std::fs;
+use std::panic;
 use std::path::Path;
+use std::thread;
 
 use protocol::fold::{Fold, Seq};
 use protocol::id::StoreId;
@@ -179,10 +181,21 @@ fn check_trial<S: Fold>(
     conf: &[u8],
     promised: Option<Seq>,
 ) -> Result<(Store, S), Error> {
-    let (mut found, state) = read_trial(folders, store, conf, promised)?;
-    found.sync()?;
-    folders.sync_trial()?;
-    Ok((found, state))
+    thread::scope(|scope| {
+        // The disk may take in what was copied while it is read.
+        let copied = thread::Builder::new()
+            .name("sync".to_owned())
+            .spawn_scoped(scope, || folders.sync_copy())
+            .map_err(|error| Error::io("cannot start a thread that syncs the store", error))?;
+        let (mut found, state) = read_trial(folders, store, conf, promised)?;
+        found.sync()?;
+        // A sync that failed is said only once.
+        copied
+            .join()
+            .unwrap_or_else(|panicked| panic::resume_unwind(panicked))?;
+        folders.sync_trial()?;
+        Ok((found, state))
+    })
 }
 
 /// Opens the copy and checks it in full.
