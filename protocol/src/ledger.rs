@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::accounts::{Accounts, Slot};
 use crate::id::{AccountId, TxnId};
@@ -44,6 +45,25 @@ pub struct Account {
     pub balance: Balance,
     /// Committed changes so far; each adds one.
     pub version: u64,
+}
+
+/// Where the accounts of a transaction were found when they were held, in the order of its operations: finding one by name is
+/// what costs most in a ledger of many. What is not known here is looked up again, so it is no part of what is promised.
+#[derive(Clone, Debug, Default)]
+pub struct Places(Unseen<SmallVec<[Option<Slot>; 2]>>);
+
+impl PartialEq for Places {
+    fn eq(&self, other: &Places) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Places {}
+
+impl Hash for Places {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.0.hash(hasher);
+    }
 }
 
 /// All holds on one account: a single exclusive one, or any number of escrow ones. What they reserve is kept as sums, so
@@ -224,13 +244,17 @@ impl Ledger {
         Ok(())
     }
 
-    /// Holds what `txn` needs. The caller has just checked it, or reads back what was once granted.
-    pub fn hold(&mut self, txn: TxnId, operations: &[Operation], kind: HoldKind) {
+    /// Holds what `txn` needs. The caller has just checked it, or reads back what was once granted. Returns what makes it
+    /// cheaper to end that.
+    pub fn hold(&mut self, txn: TxnId, operations: &[Operation], kind: HoldKind) -> Places {
+        let mut places = Places::default();
         if planted!(HoldsEndWithPrepare) {
-            return;
+            return places;
         }
         for Operation { account, delta } in operations {
-            let held = match self.accounts.slot(account) {
+            let slot = self.accounts.slot(account);
+            places.0.0.push(slot);
+            let held = match slot {
                 Some(slot) => self.held.get_or_default(slot),
                 None => self.opening.entry(account.clone()).or_default(),
             };
@@ -244,20 +268,21 @@ impl Ledger {
                 held.credits += i128::from(delta.get());
             }
         }
+        places
     }
 
-    /// Lets go of what `txn` holds, changing no balance.
-    pub fn release(&mut self, txn: TxnId, operations: &[Operation]) {
-        for operation in operations {
-            let slot = self.accounts.slot(&operation.account);
+    /// Lets go of what `txn` holds, changing no balance. `places` is what [`Ledger::hold`] returned, or nothing.
+    pub fn release(&mut self, txn: TxnId, operations: &[Operation], places: &Places) {
+        for (n, operation) in operations.iter().enumerate() {
+            let slot = self.slot(operation, n, places);
             self.release_one(txn, slot, operation);
         }
     }
 
-    /// Lets go of what `txn` holds and applies it. Cannot fail: that was promised.
-    pub fn settle(&mut self, txn: TxnId, operations: &[Operation]) {
-        for operation in operations {
-            let slot = self.accounts.slot(&operation.account);
+    /// Lets go of what `txn` holds and applies it. Cannot fail: that was promised. `places` as for [`Ledger::release`].
+    pub fn settle(&mut self, txn: TxnId, operations: &[Operation], places: &Places) {
+        for (n, operation) in operations.iter().enumerate() {
+            let slot = self.slot(operation, n, places);
             self.release_one(txn, slot, operation);
             self.apply_one(slot, operation);
         }
@@ -269,6 +294,19 @@ impl Ledger {
             let slot = self.accounts.slot(&operation.account);
             self.apply_one(slot, operation);
         }
+    }
+
+    /// Where the account of the `n`th operation stands. One that was not there when it was held may have been opened since.
+    fn slot(&self, operation: &Operation, n: usize, places: &Places) -> Option<Slot> {
+        let known = places.0.0.get(n).copied().flatten();
+        if let Some(slot) = known {
+            assert_eq!(
+                *self.accounts.name(slot),
+                operation.account,
+                "accounts never move"
+            );
+        }
+        known.or_else(|| self.accounts.slot(&operation.account))
     }
 
     fn release_one(&mut self, txn: TxnId, slot: Option<Slot>, operation: &Operation) {
@@ -479,7 +517,7 @@ mod tests {
             assert_eq!(refused.reason, Reason::LockContention("A".parse().unwrap()));
             assert_eq!(refused.holder, Some(Holder::now(txn(1))));
         }
-        ledger.release(txn(1), &debit);
+        ledger.release(txn(1), &debit, &Places::default());
         assert!(!ledger.any_held());
         ledger.check(&debit, false, Exclusive).unwrap();
     }
@@ -533,13 +571,14 @@ mod tests {
                 )
                 .unwrap();
             let opposite = world(-sign * most);
+            let mut places = Vec::new();
             for n in 1..=18 {
                 ledger.check(&opposite, false, Escrow).unwrap();
-                ledger.hold(txn(n), &opposite, Escrow);
+                places.push(ledger.hold(txn(n), &opposite, Escrow));
             }
             assert!(ledger.check(&opposite, false, Escrow).is_err());
-            for n in 1..=18 {
-                ledger.release(txn(n), &opposite);
+            for (n, places) in (1..).zip(&places) {
+                ledger.release(txn(n), &opposite, places);
             }
             ledger = Ledger::default();
         }
@@ -571,13 +610,17 @@ mod tests {
         let a: AccountId = "A".parse().unwrap();
         for first in [1, 2] {
             let mut ledger = ledger(&[("B", 5)]);
-            for n in [1, 2] {
+            let mut places = [1, 2].map(|n| {
                 let credit = [operation("A", 10 * n)];
                 ledger.check(&credit, true, Escrow).unwrap();
-                ledger.hold(txn(n.unsigned_abs()), &credit, Escrow);
-            }
+                ledger.hold(txn(n.unsigned_abs()), &credit, Escrow)
+            });
             assert_eq!((ledger.len(), ledger.holds(&a).count()), (1, 2));
-            ledger.settle(txn(first), &[operation("A", 10 * i64::try_from(first).unwrap())]);
+            let credit = |n: u64| [operation("A", 10 * i64::try_from(n).unwrap())];
+            if first == 2 {
+                places.reverse();
+            }
+            ledger.settle(txn(first), &credit(first), &places[0]);
             let left = 3 - first;
             let delta = 10 * i64::try_from(left).unwrap();
             assert_eq!(
@@ -585,10 +628,36 @@ mod tests {
                 [(txn(left), delta.try_into().unwrap())]
             );
             ledger.check(&[operation("A", 1)], false, Exclusive).unwrap_err();
-            ledger.settle(txn(left), &[operation("A", delta)]);
+            ledger.settle(txn(left), &credit(left), &places[1]);
             assert_eq!(ledger.account(&a).unwrap().balance, 30);
             assert!(!ledger.any_held());
         }
+    }
+
+    #[test]
+    fn a_hold_ends_alike_whether_its_places_are_known_or_not() {
+        let held = || {
+            let mut ledger = ledger(&[("B", 1), ("A", 100)]);
+            let transfer = [operation("A", -30), operation("B", 30)];
+            let places = ledger.hold(txn(1), &transfer, Exclusive);
+            (ledger, transfer, places)
+        };
+        let (mut known, transfer, places) = held();
+        known.settle(txn(1), &transfer, &places);
+        let (mut looked_up, ..) = held();
+        looked_up.settle(txn(1), &transfer, &Places::default());
+        assert_eq!(known, looked_up);
+        assert_eq!(known.account(&"A".parse().unwrap()).unwrap().balance, 70);
+    }
+
+    #[test]
+    #[should_panic(expected = "accounts never move")]
+    fn places_of_another_ledger_are_noticed() {
+        let transfer = [operation("A", -30), operation("B", 30)];
+        let places = ledger(&[("B", 1), ("A", 100)]).hold(txn(1), &transfer, Exclusive);
+        let mut other = ledger(&[("A", 100), ("B", 1)]);
+        other.hold(txn(1), &transfer, Exclusive);
+        other.settle(txn(1), &transfer, &places);
     }
 
     #[test]

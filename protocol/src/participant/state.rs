@@ -14,7 +14,7 @@ use super::record::NodeRecord;
 use super::requests::{RequestEntry, Requests};
 use crate::fold::{AccountLine, Fold, Seq, Table};
 use crate::id::{AccountId, CoordinatorId, Epoch, Incarnation, RequestId, TxnId, TxnPoint};
-use crate::ledger::{Account, HoldKind, Ledger};
+use crate::ledger::{Account, HoldKind, Ledger, Places};
 use crate::leg::{Nodes, Operation, Operations, few};
 use crate::message::{Home, OperatorWord};
 use crate::money::Balance;
@@ -42,6 +42,9 @@ pub struct Prepared {
     pub hold: HoldKind,
     /// The record that made the promise.
     pub seq: Seq,
+    /// Where its accounts stand, if that is known.
+    #[serde(skip)]
+    pub places: Places,
 }
 
 /// A transaction that has ended here.
@@ -219,10 +222,10 @@ impl NodeState {
             touched.push(NodeKey::Prepared(txn));
         }
         if end.aborted.is_none() {
-            self.ledger.settle(txn, &prepared.operations);
+            self.ledger.settle(txn, &prepared.operations, &prepared.places);
             touch_accounts(&prepared.operations, touched);
         } else {
-            self.ledger.release(txn, &prepared.operations);
+            self.ledger.release(txn, &prepared.operations, &prepared.places);
         }
         if let Some(home) = &prepared.home {
             self.end_request(home, txn, end, touched);
@@ -360,7 +363,7 @@ impl Fold for NodeState {
                     !self.finished.contains_key(txn),
                     "{txn} has ended and cannot be prepared again (R9)"
                 );
-                self.ledger.hold(*txn, operations, *hold);
+                let places = self.ledger.hold(*txn, operations, *hold);
                 if let Some(home) = home
                     && !planted!(OpenRequestForgotten)
                 {
@@ -374,6 +377,7 @@ impl Fold for NodeState {
                     home: *home,
                     hold: *hold,
                     seq,
+                    places,
                 };
                 let before = self.prepared.insert(*txn, prepared);
                 assert!(before.is_none(), "{txn} is prepared once");
@@ -574,7 +578,10 @@ impl Fold for NodeState {
                 NodeEntry::Account(id, balance, version) => {
                     state.ledger.restore(id, Account { balance, version })
                 }
-                NodeEntry::Prepared(txn, prepared) => twice(state.prepared.insert(txn, prepared).is_some()),
+                NodeEntry::Prepared(txn, mut prepared) => {
+                    prepared.places = Places::default(); // It may come from a ledger with accounts in other places.
+                    twice(state.prepared.insert(txn, prepared).is_some())
+                }
                 NodeEntry::Finished(txn, finished) => {
                     if finished.awaits_truth() {
                         state.awaiting_truth.insert(txn);
@@ -730,6 +737,7 @@ mod tests {
             home: None,
             hold,
             seq,
+            places: Places::default(),
         };
         NodeEntry::Prepared(txn(), prepared)
     }
