@@ -1,12 +1,14 @@
 //! Reading a store: every row, every entry, and whether they add up.
 //!
 //! Two threads share the work: one has sled find the rows, which is mostly reading pages of its file, the other checks and
-//! decodes them.
+//! decodes them and makes the state of them. Nothing comes of that before all has turned out to add up.
 
+use std::marker::PhantomData;
 use std::panic;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::vec;
 
 use ::sled::IVec;
 use protocol::codec;
@@ -49,7 +51,14 @@ pub(super) fn load<S: Fold>(
     let (journal, found) = read_journal::<S>(database, folder, &tally)?;
     let mut sum = Tally::empty(store);
     sum.journal = found;
-    let mut entries = read_entries::<S>(database, folder, &journal, &mut sum)?;
+    let newer = newer_entries::<S>(folder, &journal)?;
+    let state = with_rows(database, |rows| {
+        let mut entries = Entries::<S>::of(rows, folder, &journal, &mut sum);
+        let state = S::restore(tally.seq, &mut entries.by_ref().chain(newer));
+        // Rows that are damaged say more than the state that they make.
+        entries.finish()?;
+        Ok(state)
+    })?;
     sum.seq = tally.seq;
     if sum != tally {
         let text = format!(
@@ -58,12 +67,7 @@ pub(super) fn load<S: Fold>(
         );
         return Err(corrupt(folder, &text));
     }
-    for change in journal.newest() {
-        if let Some(value) = change.value() {
-            entries.push(decode::<S>(folder, change.key(), value, &mut Vec::new())?);
-        }
-    }
-    let state = S::restore(tally.seq, &mut entries.into_iter()).map_err(|text| corrupt(folder, &text))?;
+    let state = state.map_err(|text| corrupt(folder, &text))?;
     Ok((state, tally, journal))
 }
 
@@ -122,24 +126,32 @@ fn read_journal<S: Fold>(
     Ok((journal, extent))
 }
 
-/// The entries of all rows that the journal does not lie over. All rows are added to `sum`.
-fn read_entries<S: Fold>(
+/// The entries that stand in the journal, as it left them.
+fn newer_entries<S: Fold>(folder: &Path, journal: &Journal) -> Result<Vec<S::Entry>, Error> {
+    let mut scratch = Vec::new();
+    let values = journal
+        .newest()
+        .filter_map(|change| Some((change.key(), change.value()?)));
+    values
+        .map(|(key, value)| decode::<S>(folder, key, value, &mut scratch))
+        .collect()
+}
+
+/// Has `take` take all rows but those of the journal, while another thread finds them.
+fn with_rows<T>(
     database: &Database,
-    folder: &Path,
-    journal: &Journal,
-    sum: &mut Tally,
-) -> Result<Vec<S::Entry>, Error> {
+    take: impl FnOnce(Receiver<Handful>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let (send, receive) = sync_channel(WAITING_MAX);
     thread::scope(|scope| {
-        let finder = move || find_rows(database, &send);
         let finder = thread::Builder::new()
             .name("read".to_owned())
-            .spawn_scoped(scope, finder);
+            .spawn_scoped(scope, move || find_rows(database, &send));
         let finder =
             finder.map_err(|error| Error::io("cannot start a thread that reads the store", error))?;
-        let entries = join_rows::<S>(folder, journal, receive, sum);
+        let taken = take(receive);
         match finder.join() {
-            Ok(()) => entries,
+            Ok(()) => taken,
             Err(panicked) => panic::resume_unwind(panicked), // Whoever called has a shield for it.
         }
     })
@@ -158,56 +170,122 @@ fn find_rows(database: &Database, send: &SyncSender<Handful>) {
     }
 }
 
-/// Puts entries together from their rows.
-fn join_rows<S: Fold>(
-    folder: &Path,
-    journal: &Journal,
-    receive: Receiver<Handful>,
-    sum: &mut Tally,
-) -> Result<Vec<S::Entry>, Error> {
-    let (mut entries, mut scratch) = (Vec::new(), Vec::new());
-    let mut open: Option<Open> = None;
-    for handful in receive {
-        for (row_key, row) in handful.map_err(|error| damage(folder, error))? {
+/// Puts entries together from their rows, those that the journal does not lie over. All rows are added to `sum`.
+struct Entries<'a, S> {
+    rows: Receiver<Handful>,
+    handful: vec::IntoIter<(IVec, IVec)>,
+    folder: &'a Path,
+    journal: &'a Journal,
+    sum: &'a mut Tally,
+    open: Option<Open>,
+    scratch: Vec<u8>,
+    /// What ended it before its time.
+    problem: Option<Error>,
+    entries: PhantomData<S>,
+}
+
+impl<'a, S: Fold> Entries<'a, S> {
+    fn of(
+        rows: Receiver<Handful>,
+        folder: &'a Path,
+        journal: &'a Journal,
+        sum: &'a mut Tally,
+    ) -> Entries<'a, S> {
+        Entries {
+            rows,
+            handful: Vec::new().into_iter(),
+            folder,
+            journal,
+            sum,
+            open: None,
+            scratch: Vec::new(),
+            problem: None,
+            entries: PhantomData,
+        }
+    }
+
+    /// Reads what was left unread.
+    ///
+    /// # Errors
+    /// The first problem there was.
+    fn finish(mut self) -> Result<(), Error> {
+        self.by_ref().for_each(drop);
+        match (self.problem, self.open) {
+            (Some(problem), _) => Err(problem),
+            (None, None) => Ok(()),
+            (None, Some(entry)) => {
+                let text = format!("the end of entry {:02x?} is gone", entry.key);
+                Err(corrupt(self.folder, &text))
+            }
+        }
+    }
+
+    /// The next row, if there is one.
+    fn row(&mut self) -> Result<Option<(IVec, IVec)>, Error> {
+        loop {
+            if let Some(row) = self.handful.next() {
+                return Ok(Some(row));
+            }
+            let Ok(handful) = self.rows.recv() else {
+                return Ok(None);
+            };
+            let handful = handful.map_err(|error| damage(self.folder, error))?;
+            self.handful = handful.into_iter();
+        }
+    }
+
+    /// The next entry, if there is one.
+    fn entry(&mut self) -> Result<Option<S::Entry>, Error> {
+        while let Some((row_key, row)) = self.row()? {
             if *row_key == *TALLY_KEY {
                 continue;
             }
-            let malformed = || corrupt(folder, &format!("row {row_key:02x?} is malformed"));
+            let malformed = || corrupt(self.folder, &format!("row {row_key:02x?} is malformed"));
             if table_of(&row_key).is_none() {
                 return Err(malformed());
             }
-            sum.add(&row_key, &row);
+            self.sum.add(&row_key, &row);
             let (key, chunk) = split_row_key(&row_key).ok_or_else(malformed)?;
-            let entry = match open.take() {
+            match self.open.take() {
                 None if chunk == 0 => {
                     let (chunks, first) = split_first_row(&row).ok_or_else(malformed)?;
-                    Open {
-                        key: key.to_vec(),
-                        bytes: first.to_vec(),
-                        next: 1,
-                        chunks,
+                    if chunks > 1 {
+                        self.open = Some(Open::of(key, first, chunks));
+                    } else if !self.journal.covers(key) {
+                        return self.decode(key, first).map(Some);
                     }
                 }
                 Some(mut entry) if chunk == entry.next && key == entry.key => {
                     entry.bytes.extend_from_slice(&row);
                     entry.next += 1;
-                    entry
+                    if entry.next < entry.chunks {
+                        self.open = Some(entry);
+                    } else if !self.journal.covers(key) {
+                        return self.decode(key, &entry.bytes).map(Some);
+                    }
                 }
                 None | Some(_) => return Err(malformed()),
-            };
-            if entry.next < entry.chunks {
-                open = Some(entry);
-            } else if !journal.covers(&entry.key) {
-                entries.push(decode::<S>(folder, &entry.key, &entry.bytes, &mut scratch)?);
             }
         }
+        Ok(None)
     }
-    match open {
-        None => Ok(entries),
-        Some(entry) => Err(corrupt(
-            folder,
-            &format!("the end of entry {:02x?} is gone", entry.key),
-        )),
+
+    fn decode(&mut self, key: &[u8], bytes: &[u8]) -> Result<S::Entry, Error> {
+        decode::<S>(self.folder, key, bytes, &mut self.scratch)
+    }
+}
+
+impl<S: Fold> Iterator for Entries<'_, S> {
+    type Item = S::Entry;
+
+    fn next(&mut self) -> Option<S::Entry> {
+        if self.problem.is_some() {
+            return None;
+        }
+        self.entry().unwrap_or_else(|problem| {
+            self.problem = Some(problem);
+            None
+        })
     }
 }
 
@@ -217,6 +295,17 @@ struct Open {
     bytes: Vec<u8>,
     next: u16,
     chunks: u16,
+}
+
+impl Open {
+    fn of(key: &[u8], first: &[u8], chunks: u16) -> Open {
+        Open {
+            key: key.to_vec(),
+            bytes: first.to_vec(),
+            next: 1,
+            chunks,
+        }
+    }
 }
 
 /// The entry that belongs under `key`. `scratch` is memory to work in.
