@@ -62,7 +62,7 @@ use crate::open::Recovered;
 use crate::{Engine, Error, Owner, Stats, StoreConfig};
 use change::{Batch, Change, Pending};
 use database::{Database, SEGMENT_LEN};
-use folder::{Folders, io_error};
+use folder::{Folders, Sweep, io_error};
 use mark::Mark;
 use store::Store;
 
@@ -112,6 +112,7 @@ pub(crate) fn open<S: Fold>(
         .map_err(io_error("cannot write", &folders.mark))?;
     let engine = SledEngine {
         store: found,
+        _sweep: folders.sweep(),
         folders,
         mark,
         synced,
@@ -237,6 +238,7 @@ fn same_file(path: &Path, expected: &[u8]) -> Result<bool, Error> {
 
 struct SledEngine {
     store: Store,
+    _sweep: Sweep,
     folders: Folders,
     mark: Mark,
     synced: Seq,
