@@ -42,13 +42,12 @@ fn operation(number: u64, delta: i64) -> Vec<Operation> {
     }]
 }
 
-/// Check, hold, release and apply: all that a committed transaction takes of a ledger.
+/// Check, hold and settle: all that a committed transaction takes of a ledger.
 fn one_side(ledger: &mut Ledger, txn: TxnId, operations: &[Operation], locking: Locking) {
     let free = ledger.check(operations, false, locking.hold()).is_ok();
     assert!(free, "nobody else is there, or nobody is in the way");
-    ledger.hold(txn, operations, locking.hold());
-    ledger.release(txn, operations);
-    ledger.apply(operations);
+    let slots = ledger.hold(txn, operations, locking.hold());
+    ledger.settle(txn, operations, &slots);
 }
 
 fn uniform(criterion: &mut Criterion) {

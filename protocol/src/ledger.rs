@@ -49,22 +49,8 @@ pub struct Account {
 
 /// Where the accounts of a transaction were found when they were held, in the order of its operations: finding one by name is
 /// what costs most in a ledger of many. What is not known here is looked up again, so it is no part of what is promised.
-#[derive(Clone, Debug, Default)]
-pub struct Places(Unseen<SmallVec<[Option<Slot>; 2]>>);
-
-impl PartialEq for Places {
-    fn eq(&self, other: &Places) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl Eq for Places {}
-
-impl Hash for Places {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.0.hash(hasher);
-    }
-}
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Slots(Unseen<SmallVec<[Option<Slot>; 2]>>);
 
 /// All holds on one account: a single exclusive one, or any number of escrow ones. What they reserve is kept as sums, so
 /// that an account with a thousand holds costs no more than one with a single hold.
@@ -244,16 +230,16 @@ impl Ledger {
         Ok(())
     }
 
-    /// Holds what `txn` needs. The caller has just checked it, or reads back what was once granted. Returns what makes it
-    /// cheaper to end that.
-    pub fn hold(&mut self, txn: TxnId, operations: &[Operation], kind: HoldKind) -> Places {
-        let mut places = Places::default();
+    /// Holds what `txn` needs. The caller has just checked it, or reads back what was once granted. Returns where the
+    /// accounts stand, for [`Ledger::settle`] or [`Ledger::release`].
+    pub fn hold(&mut self, txn: TxnId, operations: &[Operation], kind: HoldKind) -> Slots {
+        let mut slots = Slots::default();
         if planted!(HoldsEndWithPrepare) {
-            return places;
+            return slots;
         }
         for Operation { account, delta } in operations {
             let slot = self.accounts.slot(account);
-            places.0.0.push(slot);
+            slots.0.0.push(slot);
             let held = match slot {
                 Some(slot) => self.held.get_or_default(slot),
                 None => self.opening.entry(account.clone()).or_default(),
@@ -268,21 +254,21 @@ impl Ledger {
                 held.credits += i128::from(delta.get());
             }
         }
-        places
+        slots
     }
 
-    /// Lets go of what `txn` holds, changing no balance. `places` is what [`Ledger::hold`] returned, or nothing.
-    pub fn release(&mut self, txn: TxnId, operations: &[Operation], places: &Places) {
+    /// Lets go of what `txn` holds, changing no balance. `slots` is what [`Ledger::hold`] returned, or nothing.
+    pub fn release(&mut self, txn: TxnId, operations: &[Operation], slots: &Slots) {
         for (n, operation) in operations.iter().enumerate() {
-            let slot = self.slot(operation, n, places);
+            let slot = self.slot(operation, n, slots);
             self.release_one(txn, slot, operation);
         }
     }
 
-    /// Lets go of what `txn` holds and applies it. Cannot fail: that was promised. `places` as for [`Ledger::release`].
-    pub fn settle(&mut self, txn: TxnId, operations: &[Operation], places: &Places) {
+    /// Lets go of what `txn` holds and applies it. Cannot fail: that was promised. `slots` as for [`Ledger::release`].
+    pub fn settle(&mut self, txn: TxnId, operations: &[Operation], slots: &Slots) {
         for (n, operation) in operations.iter().enumerate() {
-            let slot = self.slot(operation, n, places);
+            let slot = self.slot(operation, n, slots);
             self.release_one(txn, slot, operation);
             self.apply_one(slot, operation);
         }
@@ -297,8 +283,8 @@ impl Ledger {
     }
 
     /// Where the account of the `n`th operation stands. One that was not there when it was held may have been opened since.
-    fn slot(&self, operation: &Operation, n: usize, places: &Places) -> Option<Slot> {
-        let known = places.0.0.get(n).copied().flatten();
+    fn slot(&self, operation: &Operation, n: usize, slots: &Slots) -> Option<Slot> {
+        let known = slots.0.0.get(n).copied().flatten();
         if let Some(slot) = known {
             assert_eq!(
                 *self.accounts.name(slot),
@@ -517,7 +503,7 @@ mod tests {
             assert_eq!(refused.reason, Reason::LockContention("A".parse().unwrap()));
             assert_eq!(refused.holder, Some(Holder::now(txn(1))));
         }
-        ledger.release(txn(1), &debit, &Places::default());
+        ledger.release(txn(1), &debit, &Slots::default());
         assert!(!ledger.any_held());
         ledger.check(&debit, false, Exclusive).unwrap();
     }
@@ -571,14 +557,14 @@ mod tests {
                 )
                 .unwrap();
             let opposite = world(-sign * most);
-            let mut places = Vec::new();
+            let mut slots = Vec::new();
             for n in 1..=18 {
                 ledger.check(&opposite, false, Escrow).unwrap();
-                places.push(ledger.hold(txn(n), &opposite, Escrow));
+                slots.push(ledger.hold(txn(n), &opposite, Escrow));
             }
             assert!(ledger.check(&opposite, false, Escrow).is_err());
-            for (n, places) in (1..).zip(&places) {
-                ledger.release(txn(n), &opposite, places);
+            for (n, slots) in (1..).zip(&slots) {
+                ledger.release(txn(n), &opposite, slots);
             }
             ledger = Ledger::default();
         }
@@ -610,54 +596,53 @@ mod tests {
         let a: AccountId = "A".parse().unwrap();
         for first in [1, 2] {
             let mut ledger = ledger(&[("B", 5)]);
-            let mut places = [1, 2].map(|n| {
+            let slots = [1, 2].map(|n| {
                 let credit = [operation("A", 10 * n)];
                 ledger.check(&credit, true, Escrow).unwrap();
                 ledger.hold(txn(n.unsigned_abs()), &credit, Escrow)
             });
             assert_eq!((ledger.len(), ledger.holds(&a).count()), (1, 2));
-            let credit = |n: u64| [operation("A", 10 * i64::try_from(n).unwrap())];
-            if first == 2 {
-                places.reverse();
-            }
-            ledger.settle(txn(first), &credit(first), &places[0]);
+            let settle = |ledger: &mut Ledger, n: usize| {
+                let number = u64::try_from(n).unwrap();
+                let credit = operation("A", 10 * i64::try_from(n).unwrap());
+                ledger.settle(txn(number), &[credit], &slots[n - 1]);
+            };
+            settle(&mut ledger, first);
             let left = 3 - first;
-            let delta = 10 * i64::try_from(left).unwrap();
-            assert_eq!(
-                ledger.holds(&a).collect::<Vec<_>>(),
-                [(txn(left), delta.try_into().unwrap())]
-            );
+            let held = Delta::try_from(10 * i64::try_from(left).unwrap()).unwrap();
+            let holder = txn(u64::try_from(left).unwrap());
+            assert_eq!(ledger.holds(&a).collect::<Vec<_>>(), [(holder, held)]);
             ledger.check(&[operation("A", 1)], false, Exclusive).unwrap_err();
-            ledger.settle(txn(left), &credit(left), &places[1]);
+            settle(&mut ledger, left);
             assert_eq!(ledger.account(&a).unwrap().balance, 30);
             assert!(!ledger.any_held());
         }
     }
 
     #[test]
-    fn a_hold_ends_alike_whether_its_places_are_known_or_not() {
+    fn a_hold_ends_alike_whether_its_slots_are_known_or_not() {
         let held = || {
             let mut ledger = ledger(&[("B", 1), ("A", 100)]);
             let transfer = [operation("A", -30), operation("B", 30)];
-            let places = ledger.hold(txn(1), &transfer, Exclusive);
-            (ledger, transfer, places)
+            let slots = ledger.hold(txn(1), &transfer, Exclusive);
+            (ledger, transfer, slots)
         };
-        let (mut known, transfer, places) = held();
-        known.settle(txn(1), &transfer, &places);
+        let (mut known, transfer, slots) = held();
+        known.settle(txn(1), &transfer, &slots);
         let (mut looked_up, ..) = held();
-        looked_up.settle(txn(1), &transfer, &Places::default());
+        looked_up.settle(txn(1), &transfer, &Slots::default());
         assert_eq!(known, looked_up);
         assert_eq!(known.account(&"A".parse().unwrap()).unwrap().balance, 70);
     }
 
     #[test]
     #[should_panic(expected = "accounts never move")]
-    fn places_of_another_ledger_are_noticed() {
+    fn slots_of_another_ledger_are_noticed() {
         let transfer = [operation("A", -30), operation("B", 30)];
-        let places = ledger(&[("B", 1), ("A", 100)]).hold(txn(1), &transfer, Exclusive);
+        let slots = ledger(&[("B", 1), ("A", 100)]).hold(txn(1), &transfer, Exclusive);
         let mut other = ledger(&[("A", 100), ("B", 1)]);
         other.hold(txn(1), &transfer, Exclusive);
-        other.settle(txn(1), &transfer, &places);
+        other.settle(txn(1), &transfer, &slots);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use core::hash::{Hash, Hasher};
 
-/// Work in progress that neither equality nor hashes see: two states are the same, whether or not one of them is being
-/// copied at the moment.
+/// What neither equality nor hashes see: two states are the same, whether or not one of them is being copied at the moment,
+/// and wherever something was found in it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Unseen<T>(pub(crate) T);
 

@@ -133,11 +133,15 @@ pub(crate) fn temp_dir() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-/// Every file below `dir` whose name begins with `prefix`, with its content. One that a process at work renames meanwhile may
-/// be missing.
+/// Every file below `dir` whose name begins with `prefix`, with its content. One that a process at work renames or removes
+/// meanwhile may be missing.
 pub(crate) fn files(dir: &Path, prefix: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap() {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return found,
+        entries => entries.unwrap(),
+    };
+    for entry in entries {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         if !name.starts_with(prefix) {

@@ -5,12 +5,13 @@
 //! closes three holes at once: a store that is refused stays as it was, for inspection; what recovery read from a page
 //! cache that a failed fsync may have left out of step with the disk is durable before anything is built on it (R23);
 //! and the leftover of a snapshot that sled was writing when it died, which it would take for a corrupt one, stays
-//! behind. The price is space for one copy, which `has_room` keeps free, and reading and writing the store once.
+//! behind. The price is space for one copy, which `has_room` keeps free, and reading and writing the store once. The old
+//! store is removed when the new one is at work already, unless its space is needed at once.
 //!
 //! ```text
 //! node_N1.sled           the store
 //! node_N1.sled.trial     a copy that is being checked; without meaning after a crash
-//! node_N1.sled.retired   the store as it was before the swap; the store itself if there is no other
+//! node_N1.sled.retired   the store as it was before the swap, soon removed; the store itself if there is no other
 //! node_N1.synced         how far it was synced (see mark.rs)
 //! ```
 
@@ -140,7 +141,8 @@ impl Folders {
         }
     }
 
-    /// Puts the checked copy in the store's place, durably. What was there before remains aside for [`Folders::sweep`].
+    /// Puts the checked copy in the store's place, durably. What was there before remains aside for
+    /// [`Folders::remove_retired`].
     ///
     /// # Errors
     /// [`Error::Io`]; the next start then finishes or undoes it.
@@ -153,25 +155,15 @@ impl Folders {
         sync(&self.dir)
     }
 
-    /// Removes what [`Folders::swap`] left aside, without holding anybody up: the file system takes a moment to free a
+    /// Removes what [`Folders::swap`] left aside while the caller goes on: the file system takes a moment to free a
     /// gigabyte.
-    pub(super) fn sweep(&self) -> Sweep {
+    pub(super) fn remove_retired(&self) -> Removal {
         let retired = self.retired.clone();
-        let sweep = move || {
+        Removal::begin(move || {
             if let Err(error) = remove(&retired) {
-                log::warn!("{error}; the next start tries again");
+                log::warn!("{error}; it only takes up space, but the next start needs it gone");
             }
-        };
-        match thread::Builder::new()
-            .name("sweep".to_owned())
-            .spawn(sweep.clone())
-        {
-            Ok(thread) => Sweep(Some(thread)),
-            Err(_) => {
-                sweep();
-                Sweep(None)
-            }
-        }
+        })
     }
 
     /// Makes the bulk of the copy durable, so that there is little left for [`Folders::sync_trial`].
@@ -238,13 +230,33 @@ impl Folders {
 
 /// A removal that may still be under way. Whoever drops it waits for it.
 #[derive(Debug)]
-pub(super) struct Sweep(Option<JoinHandle<()>>);
+pub(super) struct Removal(Option<JoinHandle<()>>);
 
-impl Drop for Sweep {
-    fn drop(&mut self) {
-        if let Some(thread) = self.0.take() {
-            drop(thread.join()); // It has said what there is to say.
+impl Removal {
+    /// Without a thread to be had it is over at once.
+    fn begin(remove: impl FnOnce() + Clone + Send + 'static) -> Removal {
+        let thread = thread::Builder::new()
+            .name("remove".to_owned())
+            .spawn(remove.clone());
+        if thread.is_err() {
+            remove();
         }
+        Removal(thread.ok())
+    }
+
+    /// Waits until it is over. Returns whether it was not before.
+    pub(super) fn finish(&mut self) -> bool {
+        let Some(thread) = self.0.take() else {
+            return false;
+        };
+        drop(thread.join()); // It has said what there is to say.
+        true
+    }
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 
@@ -320,4 +332,27 @@ fn sync(path: &Path) -> Result<(), Error> {
     File::open(path)
         .and_then(|file| file.sync_all())
         .map_err(io_error("cannot sync", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_removal_goes_on_behind_its_caller_who_can_wait_for_it_once() {
+        let (begin, begun) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        let begun = std::sync::Arc::new(std::sync::Mutex::new(begun));
+        let mut removal = Removal::begin(move || {
+            begun.lock().unwrap().recv().unwrap();
+            end.send(()).unwrap();
+        });
+        assert!(ended.try_recv().is_err(), "nobody has waited for it");
+        begin.send(()).unwrap();
+        assert!(removal.finish());
+        ended.try_recv().expect("over, because it was waited for");
+        assert!(!removal.finish());
+    }
 }

@@ -324,3 +324,78 @@ fn decode<S: Fold>(
         Err(corrupt(folder, &format!("entry {key:02x?} is malformed")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::id::AccountId;
+    use protocol::participant::{NodeEntry, NodeState};
+
+    use super::super::change::{Batch, Change};
+    use super::super::database::Write;
+    use super::super::rows::row_key;
+    use super::super::store::Store;
+    use super::*;
+
+    const ACCOUNTS: usize = 2 * HANDFUL * WAITING_MAX;
+
+    fn entry(n: usize, version: u64) -> NodeEntry {
+        let id: AccountId = format!("account-{n:05}").parse().unwrap();
+        NodeEntry::Account(id, 1, version)
+    }
+
+    fn key(n: usize) -> Vec<u8> {
+        let mut key = Vec::new();
+        entry_key_into::<NodeState>(&NodeState::key(&entry(n, 1)), &mut key);
+        row_key(&key, 0)
+    }
+
+    /// What loading a store says against it: all of its accounts have this version, and then `damage` is done to its rows.
+    fn refusal(version: u64, damage: impl FnOnce(&mut Write)) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("x.sled");
+        let mut store = Store::empty(Database::open(&folder).unwrap(), StoreId(1));
+        // Too much for the journal, so they are rows at once.
+        let mut batch = Batch::new(1);
+        for n in 0..ACCOUNTS {
+            let entry = entry(n, version);
+            batch.put(Change::of::<NodeState>(
+                &NodeState::key(&entry),
+                Some(&entry),
+                &mut Vec::new(),
+            ));
+        }
+        store.write(batch).unwrap();
+        assert_eq!(store.unsettled(), 0);
+        store.sync().unwrap();
+        store.close();
+        let mut database = Database::open(&folder).unwrap();
+        let mut write = Write::default();
+        damage(&mut write);
+        database.apply(write).unwrap();
+        match load::<NodeState>(&database, &folder, StoreId(1)) {
+            Ok(_) => "nothing".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn damaged_rows_say_more_than_the_state_that_they_make() {
+        let (sound, too_new) = (1, 1_000_000);
+        let lose_one = |write: &mut Write| write.remove(&key(7));
+        let break_one = |write: &mut Write| write.set(&key(7), &[1]);
+        for (version, damage, expected) in [
+            (sound, None, "nothing"),
+            (sound, Some(&lose_one as &dyn Fn(&mut Write)), "do not add up"),
+            (sound, Some(&break_one), "is malformed"),
+            // The very first entry cannot be right; the rows behind it are more than fit between the threads.
+            (too_new, None, "more changes than records"),
+            (too_new, Some(&lose_one), "do not add up"),
+            (too_new, Some(&break_one), "is malformed"),
+        ] {
+            let text = refusal(version, |write| {
+                damage.into_iter().for_each(|damage| damage(write))
+            });
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+    }
+}

@@ -62,7 +62,7 @@ use crate::open::Recovered;
 use crate::{Engine, Error, Owner, Stats, StoreConfig};
 use change::{Batch, Change, Pending};
 use database::{Database, SEGMENT_LEN};
-use folder::{Folders, Sweep, io_error};
+use folder::{Folders, Removal, io_error};
 use mark::Mark;
 use store::Store;
 
@@ -93,11 +93,13 @@ pub(crate) fn open<S: Fold>(
     }
     let conf = folders.copy()?;
     let what = folders.live.display().to_string();
-    let checked = shield::shielded(
-        &what,
-        || {},
-        || check_trial::<S>(&folders, store, &conf, promised),
-    );
+    let checked = refuse_older(&folders, &conf).and_then(|()| {
+        shield::shielded(
+            &what,
+            || {},
+            || check_trial::<S>(&folders, store, &conf, promised),
+        )
+    });
     let (found, state) = match checked {
         Ok(checked) => checked,
         Err(error) => {
@@ -112,7 +114,7 @@ pub(crate) fn open<S: Fold>(
         .map_err(io_error("cannot write", &folders.mark))?;
     let engine = SledEngine {
         store: found,
-        _sweep: folders.sweep(),
+        removal: folders.remove_retired(),
         folders,
         mark,
         synced,
@@ -136,6 +138,7 @@ pub(crate) fn inspect<S: Fold>(dir: &Path, owner: Owner, store: StoreId) -> Resu
     let what = folders.live.display().to_string();
     let copy = aside.path().to_owned();
     let clean_up = move || drop(fs::remove_dir_all(&copy));
+    refuse_older(&folders, &conf)?;
     let (found, state) = shield::shielded(&what, clean_up, || {
         read_trial::<S>(&folders, store, &conf, promised)
     })?;
@@ -175,6 +178,14 @@ fn create<S: Fold>(folders: &Folders, store: StoreId) -> Result<(), Error> {
     mark.write(0).map_err(io_error("cannot write", &folders.mark))
 }
 
+/// A store of an older format is not to be opened: sled would look for segments in the wrong places.
+fn refuse_older(folders: &Folders, conf: &[u8]) -> Result<(), Error> {
+    if conf[..conf.len().saturating_sub(4)] == CONF_BEFORE_3[..CONF_BEFORE_3.len() - 4] {
+        return Err(load::other_format(&folders.live, "2 or an older one"));
+    }
+    Ok(())
+}
+
 /// Opens the copy, checks it in full and makes it durable.
 fn check_trial<S: Fold>(
     folders: &Folders,
@@ -183,17 +194,19 @@ fn check_trial<S: Fold>(
     promised: Option<Seq>,
 ) -> Result<(Store, S), Error> {
     thread::scope(|scope| {
-        // The disk may take in what was copied while it is read.
+        // The disk may take in what was copied while it is read. Without a thread it does so afterwards.
         let copied = thread::Builder::new()
             .name("sync".to_owned())
-            .spawn_scoped(scope, || folders.sync_copy())
-            .map_err(|error| Error::io("cannot start a thread that syncs the store", error))?;
-        let (mut found, state) = read_trial(folders, store, conf, promised)?;
+            .spawn_scoped(scope, || folders.sync_copy());
+        let read = read_trial(folders, store, conf, promised);
+        if let Ok(copied) = copied {
+            // A sync that failed is said only once, and what was read from such a copy says nothing about the store.
+            copied
+                .join()
+                .unwrap_or_else(|panicked| panic::resume_unwind(panicked))?;
+        }
+        let (mut found, state) = read?;
         found.sync()?;
-        // A sync that failed is said only once.
-        copied
-            .join()
-            .unwrap_or_else(|panicked| panic::resume_unwind(panicked))?;
         folders.sync_trial()?;
         Ok((found, state))
     })
@@ -206,10 +219,6 @@ fn read_trial<S: Fold>(
     conf: &[u8],
     promised: Option<Seq>,
 ) -> Result<(Store, S), Error> {
-    if conf[..conf.len().saturating_sub(4)] == CONF_BEFORE_3[..CONF_BEFORE_3.len() - 4] {
-        // Not to be opened: sled would look for segments in the wrong places.
-        return Err(load::other_format(&folders.live, "2 or an older one"));
-    }
     let database = Database::open(&folders.trial)?;
     if !same_file(&folders.trial.join("conf"), conf)? {
         return Err(Error::Corrupt(format!(
@@ -238,7 +247,8 @@ fn same_file(path: &Path, expected: &[u8]) -> Result<bool, Error> {
 
 struct SledEngine {
     store: Store,
-    _sweep: Sweep,
+    /// Of the store as it was before the start.
+    removal: Removal,
     folders: Folders,
     mark: Mark,
     synced: Seq,
@@ -264,6 +274,15 @@ impl SledEngine {
         self.mark
             .write(self.synced)
             .map_err(io_error("cannot write", &self.folders.mark))
+    }
+
+    fn is_enough_free(&self, open: usize) -> bool {
+        let free =
+            rustix::fs::statvfs(&self.folders.live).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        match (free, self.reserve(open)) {
+            (Ok(free), Ok(reserve)) => free >= reserve,
+            (Err(_), _) | (_, Err(_)) => false,
+        }
     }
 
     /// Free space below which nothing new may be promised.
@@ -319,12 +338,7 @@ impl<S: Fold> Engine<S> for SledEngine {
     }
 
     fn has_room(&mut self, open: usize) -> bool {
-        let free =
-            rustix::fs::statvfs(&self.folders.live).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        match (free, self.reserve(open)) {
-            (Ok(free), Ok(reserve)) => free >= reserve,
-            (Err(_), _) | (_, Err(_)) => false,
-        }
+        self.is_enough_free(open) || self.removal.finish() && self.is_enough_free(open)
     }
 
     fn stats(&self) -> Stats {

@@ -324,7 +324,18 @@ fn an_opening_that_was_interrupted_anywhere_is_finished_or_undone() {
     let before_removal =
         |dir: &Path| copy_folder(&dir.join("node_N1.sled"), &dir.join("node_N1.sled.retired"));
     assert!(!bench.open_after(before_removal, "before the old store is removed"));
+    let half_removed = |dir: &Path| fs::create_dir(dir.join("node_N1.sled.retired")).unwrap();
+    assert!(!bench.open_after(half_removed, "while the old store is removed"));
     let torn_snapshot =
         |dir: &Path| fs::write(dir.join("node_N1.sled/snap.00000000FFFFFFFF.generating"), "x").unwrap();
     assert!(!bench.open_after(torn_snapshot, "while sled wrote a snapshot"));
+}
+
+#[test]
+fn nothing_is_left_of_the_old_store_when_the_new_one_is_let_go() {
+    let bench = Bench::new(3);
+    drop(open(&bench.good).unwrap());
+    let names = file_names(&bench.good);
+    let left = |name: &String| name.contains("retired") || name.contains("trial");
+    assert!(!names.iter().any(left), "{names:?}");
 }

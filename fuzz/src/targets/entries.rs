@@ -5,7 +5,7 @@ use engine::{MemDisk, Opened, Owner};
 use protocol::coordinator::CoordinatorRecord;
 use protocol::fold::{Fold, Seq};
 use protocol::id::{AccountId, NodeId, RequestId, StoreId, TxnId, TxnPoint};
-use protocol::ledger::{HoldKind, Places};
+use protocol::ledger::{HoldKind, Slots};
 use protocol::leg::{BodyDigest, Operation, Order};
 use protocol::message::{Home, OperatorWord};
 use protocol::money::Delta;
@@ -309,6 +309,6 @@ fn prepared(choices: &mut Choices<'_>) -> Prepared {
             HoldKind::Exclusive
         },
         seq: choices.number(),
-        places: Places::default(),
+        slots: Slots::default(),
     }
 }

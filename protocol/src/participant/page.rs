@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::id::{RequestId, StoreId, TxnId};
-    use crate::ledger::{HoldKind, Places};
+    use crate::ledger::{HoldKind, Slots};
     use crate::leg::{BodyDigest, Operation};
     use crate::message::Home;
     use crate::participant::{CoordinatorSeen, Finished, Prepared, Progress, RequestEntry};
@@ -144,7 +144,7 @@ mod tests {
                 }),
                 hold: HoldKind::Exclusive,
                 seq: sequence,
-                places: Places::default(),
+                slots: Slots::default(),
             };
             NodeEntry::Prepared(txn(sequence), prepared)
         };

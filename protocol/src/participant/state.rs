@@ -14,7 +14,7 @@ use super::record::NodeRecord;
 use super::requests::{RequestEntry, Requests};
 use crate::fold::{AccountLine, Fold, Seq, Table};
 use crate::id::{AccountId, CoordinatorId, Epoch, Incarnation, RequestId, TxnId, TxnPoint};
-use crate::ledger::{Account, HoldKind, Ledger, Places};
+use crate::ledger::{Account, HoldKind, Ledger, Slots};
 use crate::leg::{Nodes, Operation, Operations, few};
 use crate::message::{Home, OperatorWord};
 use crate::money::Balance;
@@ -44,7 +44,7 @@ pub struct Prepared {
     pub seq: Seq,
     /// Where its accounts stand, if that is known.
     #[serde(skip)]
-    pub places: Places,
+    pub slots: Slots,
 }
 
 /// A transaction that has ended here.
@@ -222,10 +222,10 @@ impl NodeState {
             touched.push(NodeKey::Prepared(txn));
         }
         if end.aborted.is_none() {
-            self.ledger.settle(txn, &prepared.operations, &prepared.places);
+            self.ledger.settle(txn, &prepared.operations, &prepared.slots);
             touch_accounts(&prepared.operations, touched);
         } else {
-            self.ledger.release(txn, &prepared.operations, &prepared.places);
+            self.ledger.release(txn, &prepared.operations, &prepared.slots);
         }
         if let Some(home) = &prepared.home {
             self.end_request(home, txn, end, touched);
@@ -363,7 +363,7 @@ impl Fold for NodeState {
                     !self.finished.contains_key(txn),
                     "{txn} has ended and cannot be prepared again (R9)"
                 );
-                let places = self.ledger.hold(*txn, operations, *hold);
+                let slots = self.ledger.hold(*txn, operations, *hold);
                 if let Some(home) = home
                     && !planted!(OpenRequestForgotten)
                 {
@@ -377,7 +377,7 @@ impl Fold for NodeState {
                     home: *home,
                     hold: *hold,
                     seq,
-                    places,
+                    slots,
                 };
                 let before = self.prepared.insert(*txn, prepared);
                 assert!(before.is_none(), "{txn} is prepared once");
@@ -579,7 +579,7 @@ impl Fold for NodeState {
                     state.ledger.restore(id, Account { balance, version })
                 }
                 NodeEntry::Prepared(txn, mut prepared) => {
-                    prepared.places = Places::default(); // It may come from a ledger with accounts in other places.
+                    prepared.slots = Slots::default(); // It may come from a ledger with accounts in other places.
                     twice(state.prepared.insert(txn, prepared).is_some())
                 }
                 NodeEntry::Finished(txn, finished) => {
@@ -737,7 +737,7 @@ mod tests {
             home: None,
             hold,
             seq,
-            places: Places::default(),
+            slots: Slots::default(),
         };
         NodeEntry::Prepared(txn(), prepared)
     }
@@ -786,5 +786,42 @@ mod tests {
                 .unwrap_err()
                 .contains("twice")
         );
+    }
+
+    /// Accounts stand where they were opened; in another state made of the same entries they stand in the order of those.
+    #[test]
+    fn what_another_state_has_prepared_is_ended_on_the_accounts_of_this_one() {
+        let operation = |account: &str, delta: i64| Operation {
+            account: account.parse().unwrap(),
+            delta: delta.try_into().unwrap(),
+        };
+        let mut state = NodeState::default();
+        let adopted = |name: &str| (name.parse().unwrap(), 10);
+        let records = [
+            NodeRecord::AdoptBalances {
+                accounts: vec![adopted("B"), adopted("A")],
+                file_digest: 1,
+            },
+            NodeRecord::PrepareOk {
+                txn: txn(),
+                operations: vec![operation("A", -3), operation("B", 3)].into(),
+                opens: false,
+                participants: vec!["N1".parse().unwrap()].into(),
+                home: None,
+                hold: HoldKind::Exclusive,
+            },
+        ];
+        for (seq, record) in (1..).zip(&records) {
+            state.apply(seq, record, &mut Vec::new());
+        }
+        let mut reversed: Vec<NodeEntry> = state.entries().collect();
+        reversed.reverse();
+        let mut restored = NodeState::restore(2, &mut reversed.into_iter()).unwrap();
+        for state in [&mut state, &mut restored] {
+            state.apply(3, &NodeRecord::Commit { txn: txn() }, &mut Vec::new());
+        }
+        assert_eq!(state, restored);
+        let balance = |name: &str| restored.ledger().account(&name.parse().unwrap()).unwrap().balance;
+        assert_eq!((balance("A"), balance("B")), (7, 13));
     }
 }
