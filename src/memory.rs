@@ -1,12 +1,9 @@
-//! How a server takes memory, and gives back what it has used for a while: the program starts itself again with settings of
-//! glibc.
+//! How a server gives memory back that it has used for a while: the program starts itself again with two settings of glibc.
 //!
 //! By itself, glibc gives a large block back when it is freed, but takes that as a reason to give no others of that size
 //! back. What a table leaves behind each time it grows, or a file that was read, then stays for good: with a million
-//! accounts and a full request window 186 MiB instead of 147. And it takes pages of 4 KiB, of which the processor can find
-//! but a few thousand at once without a walk through tables of its own: with pages of 2 MiB a start with a million accounts
-//! takes a tenth less time, and a transaction up to a tenth less of the processor's. The settings have to be there before a
-//! process begins, and could otherwise be changed by unsafe code alone.
+//! accounts and a full request window 186 MiB instead of 147. The settings have to be there before a process
+//! begins, and could otherwise be changed by unsafe code alone.
 
 use std::env;
 
@@ -16,12 +13,10 @@ use crate::again;
 const SETTLED: &str = "TWOPENCE_MEMORY_SETTLED";
 
 /// Blocks from 4 MiB on are taken from the system, and given back, each by itself. Smaller ones, among them the parts of a
-/// snapshot, which come and go by the second, are used again, and up to 32 MiB are kept for that. Large pages are asked for,
-/// which Linux gives where it has them (`/sys/kernel/mm/transparent_hugepage/enabled`); glibc knows how since 2.35.
-const SETTINGS: [(&str, &str); 3] = [
+/// snapshot, which come and go by the second, are used again, and up to 32 MiB are kept for that.
+const SETTINGS: [(&str, &str); 2] = [
     ("MALLOC_MMAP_THRESHOLD_", "4194304"),
     ("MALLOC_TRIM_THRESHOLD_", "33554432"),
-    ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
 ];
 
 /// Sees to it that this process has the settings, by becoming another one. One that somebody has made stays as it is. Where
