@@ -336,7 +336,7 @@ fn sync(path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{Arc, Mutex, mpsc};
 
     use super::*;
 
@@ -344,7 +344,7 @@ mod tests {
     fn a_removal_goes_on_behind_its_caller_who_can_wait_for_it_once() {
         let (begin, begun) = mpsc::channel();
         let (end, ended) = mpsc::channel();
-        let begun = std::sync::Arc::new(std::sync::Mutex::new(begun));
+        let begun = Arc::new(Mutex::new(begun));
         let mut removal = Removal::begin(move || {
             begun.lock().unwrap().recv().unwrap();
             end.send(()).unwrap();

@@ -181,7 +181,7 @@ struct Entries<'a, S> {
     scratch: Vec<u8>,
     /// What ended it before its time.
     problem: Option<Error>,
-    entries: PhantomData<S>,
+    state: PhantomData<S>,
 }
 
 impl<'a, S: Fold> Entries<'a, S> {
@@ -200,7 +200,7 @@ impl<'a, S: Fold> Entries<'a, S> {
             open: None,
             scratch: Vec::new(),
             problem: None,
-            entries: PhantomData,
+            state: PhantomData,
         }
     }
 

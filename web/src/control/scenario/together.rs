@@ -207,9 +207,12 @@ fn collide(
     second: &Order,
     locking: &str,
 ) -> Result<(Submission, Submission, String), Problem> {
-    // Under `wait` only who is older waits: the second one's id is made first, in another millisecond.
-    let older = (locking == "wait").then(fresh_request_id);
-    thread::sleep(POLL);
+    let older = (locking == "wait").then(|| {
+        // Only who is older waits: the second one's id is made first, in another millisecond.
+        let id = fresh_request_id();
+        thread::sleep(POLL);
+        id
+    });
     let mut frozen = Frozen::take(stage, "N1")?;
     thread::scope(|scope| {
         let one = scope.spawn(|| stage.client().submit(None, first.clone()));
