@@ -24,6 +24,12 @@ pub trait Machine {
     /// Names of its timers. The driver owns their durations.
     type Timer: Copy + Debug + Ord + Key;
 
+    /// Looks at what [`Machine::step`] will need for `input`, and does nothing else. Several of these in a row wait for memory
+    /// together, where the steps would wait one by one.
+    fn look_ahead(&self, input: &Self::Input) {
+        let _ = input;
+    }
+
     /// Takes one input; leaves what is to be done in `effects`.
     fn step(&mut self, input: Self::Input, effects: &mut Effects<Self>);
 

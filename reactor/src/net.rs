@@ -460,11 +460,11 @@ impl Net {
         (peer, visit.connection.inbox.body(&visit.body))
     }
 
-    /// The first `len` bytes of [`Net::message`] were a message, and it is handled.
-    pub(crate) fn handled(&mut self, len: usize) {
+    /// The first `len` bytes of [`Net::message`] were so many messages, and they are handled.
+    pub(crate) fn handled(&mut self, len: usize, messages: usize) {
         let visit = self.visit.as_mut().expect("a message was just handed out");
         visit.body.start += len;
-        visit.messages = visit.messages.saturating_sub(1);
+        visit.messages = visit.messages.saturating_sub(messages);
     }
 
     /// Whether the client whose messages are being handled has had its turn.

@@ -35,6 +35,9 @@ use crate::{Dial, Error, Limits, Listen, Meaning, Peer, Session, Stopper};
 /// Turns in a row in which unread bytes may hold timers up.
 const TIMERS_HELD_UP_MAX: u32 = 16;
 
+/// Messages of a node or a coordinator that are decoded before the first of them is stepped.
+const AHEAD: usize = 16;
+
 /// What a loop listens to and whom it dials.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -122,6 +125,7 @@ impl Reactor {
             turn: Turn::new(engine),
             hangups: Vec::new(),
             body: Vec::new(),
+            ahead: Vec::new(),
             paused: false,
             timers_held_up: 0,
             tend_at: None,
@@ -149,6 +153,8 @@ struct Loop<'a, S: Service> {
     hangups: Vec<Session>,
     /// Reused: the message being encoded.
     body: Vec<u8>,
+    /// Reused: messages that were decoded and not stepped yet.
+    ahead: Vec<Input<S>>,
     /// Whether clients are left unread.
     paused: bool,
     timers_held_up: u32,
@@ -277,23 +283,35 @@ impl<S: Service> Loop<'_, S> {
                 }
                 continue;
             }
-            let mut rest = body;
-            match self.service.decode(peer, &mut rest) {
-                Ok(input) => {
-                    let len = body.len() - rest.len();
-                    assert!(len > 0, "a message has bytes");
-                    self.net.handled(len);
-                    let lost = failpoint::hit_with(|| format!("received.{}", self.service.kind(&input)));
-                    if lost.is_none() {
-                        self.look_at(&input);
-                        self.step(Some(input))?;
-                        self.balance();
+            let most = if peer.is_guest() || failpoint::enabled() { 1 } else { AHEAD };
+            let mut ahead = mem::take(&mut self.ahead);
+            let (mut rest, mut len, mut bad) = (body, 0, None);
+            while ahead.len() < most && !rest.is_empty() && bad.is_none() {
+                match self.service.decode(peer, &mut rest) {
+                    Ok(input) => {
+                        assert!(rest.len() < body.len() - len, "a message has bytes");
+                        len = body.len() - rest.len();
+                        ahead.push(input);
                     }
+                    Err(error) => bad = Some(error),
                 }
-                Err(bad) => {
-                    self.net.refuse_message(Refused(bad.to_string()));
-                    return Ok(());
+            }
+            self.net.handled(len, ahead.len());
+            if ahead.len() > 1 {
+                ahead.iter().for_each(|input| self.machine.look_ahead(input));
+            }
+            for input in ahead.drain(..) {
+                let lost = failpoint::hit_with(|| format!("received.{}", self.service.kind(&input)));
+                if lost.is_none() {
+                    self.look_at(&input);
+                    self.step(Some(input))?;
+                    self.balance();
                 }
+            }
+            self.ahead = ahead;
+            if let Some(bad) = bad {
+                self.net.refuse_message(Refused(bad.to_string()));
+                return Ok(());
             }
         }
     }

@@ -21,6 +21,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::hint::black_box;
 
 pub use record::CoordinatorRecord;
 pub use state::{CoordinatorEntry, CoordinatorKey, CoordinatorState, NodeSeen, OpenTxn, Phase};
@@ -208,6 +209,13 @@ impl Machine for Coordinator {
     type To = CoordinatorTo;
     type Message = CoordinatorMessage;
     type Timer = CoordinatorTimer;
+
+    fn look_ahead(&self, input: &CoordinatorInput) {
+        if let CoordinatorInput::Node(_, FromNode::Vote { txn, .. } | FromNode::Ack { txn, .. }) = input {
+            black_box(self.live.get(txn).map(|live| live.since));
+            black_box(self.state.open().get(txn).map(|open| open.phase));
+        }
+    }
 
     fn step(&mut self, input: CoordinatorInput, effects: &mut Effects<Coordinator>) {
         match input {

@@ -161,6 +161,23 @@ impl Machine for Participant {
     type Message = FromNode;
     type Timer = ParticipantTimer;
 
+    fn look_ahead(&self, input: &ParticipantInput) {
+        let ParticipantInput::Message { message, .. } = input else {
+            return;
+        };
+        match message {
+            ToNode::Prepare(prepare) | ToNode::Execute(prepare) => self.state.look_at_order(prepare),
+            ToNode::Decide { txn, .. } => self.state.look_at_prepared(txn),
+            ToNode::Join { .. }
+            | ToNode::Query { .. }
+            | ToNode::Recall { .. }
+            | ToNode::Pending { .. }
+            | ToNode::NotMine { .. }
+            | ToNode::Mark { .. }
+            | ToNode::Ask { .. } => {}
+        }
+    }
+
     fn step(&mut self, input: ParticipantInput, effects: &mut Effects<Participant>) {
         match input {
             ParticipantInput::Start => self.on_start(effects),

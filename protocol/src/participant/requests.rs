@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
+use core::hint::black_box;
 use core::mem;
 use core::num::NonZeroU32;
 
@@ -428,6 +429,11 @@ impl Requests {
     fn at(&self, place: u32) -> &Ended {
         let behind = place.wrapping_sub(self.oldest);
         &self.ended[usize::try_from(behind).expect("at least 32 bits")]
+    }
+
+    /// See [`crate::effects::Machine::look_ahead`].
+    pub(super) fn look_at(&self, request: RequestId) {
+        black_box(self.ended(request).is_some());
     }
 
     fn ended(&self, request: RequestId) -> Option<&Ended> {

@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::hint::black_box;
 use core::mem;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use crate::fold::{AccountLine, Fold, Seq, Table};
 use crate::id::{AccountId, CoordinatorId, Epoch, Incarnation, RequestId, TxnId, TxnPoint};
 use crate::ledger::{Account, HoldKind, Ledger, Slots};
 use crate::leg::{Nodes, Operation, Operations, few};
-use crate::message::{Home, OperatorWord};
+use crate::message::{Home, OperatorWord, Prepare};
 use crate::money::Balance;
 use crate::numbers::{Log, Numbered, Visit};
 use crate::planted;
@@ -170,6 +171,27 @@ impl NodeState {
     /// Transactions that are prepared, oldest id first.
     pub fn prepared(&self) -> &Keyed<TxnId, Prepared> {
         &self.prepared
+    }
+
+    /// For [`crate::effects::Machine::look_ahead`]: what preparing needs.
+    pub(super) fn look_at_order(&self, prepare: &Prepare) {
+        for operation in &prepare.operations {
+            black_box(self.ledger.account(&operation.account));
+        }
+        if let Some(home) = &prepare.home {
+            self.requests.look_at(home.request);
+        }
+    }
+
+    /// The same: what ending it needs.
+    pub(super) fn look_at_prepared(&self, txn: &TxnId) {
+        let Some(prepared) = self.prepared.get(txn) else {
+            return;
+        };
+        self.ledger.look_at(&prepared.slots);
+        if let Some(home) = &prepared.home {
+            self.requests.look_at(home.request);
+        }
     }
 
     /// How a transaction ended, where that is still kept.

@@ -55,7 +55,7 @@ impl<S: Service> Loop<'_, S> {
             }
         };
         let len = body.len() - rest.len();
-        self.net.handled(len);
+        self.net.handled(len, 1);
         let answer = self.answer(session, ask);
         let mut body = codec::encode(&Told::Answer(Box::new(answer)));
         if body.len() > BODY_LEN_MAX {
