@@ -361,47 +361,47 @@ impl Piece for Order {
     }
 }
 
-impl Piece for Progress {
+impl Piece for RequestEntry {
     fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Progress::Open => write_quoted("open", out),
-            Progress::Committed(seq) => {
-                out.extend_from_slice(b"{\"committed\":");
-                seq.write(out);
-                out.push(b'}');
-            }
-            Progress::Aborted(seq, reason) => {
-                out.extend_from_slice(b"{\"aborted\":[");
-                seq.write(out);
-                out.push(b',');
-                reason.write(out);
-                out.extend_from_slice(b"]}");
-            }
+        let RequestEntry {
+            digest,
+            txn,
+            progress,
+        } = self;
+        out.push(b'[');
+        digest.write(out);
+        out.push(b',');
+        txn.write(out);
+        if let Some(seq) = progress.ended() {
+            out.push(b',');
+            seq.write(out);
         }
+        if let Progress::Aborted(_, reason) = progress {
+            out.push(b',');
+            reason.write(out);
+        }
+        out.push(b']');
     }
 
-    fn read(from: &mut Reader<'_>) -> Option<Progress> {
-        if from.starts_with(b'"') {
-            return from.literal("\"open\"").map(|()| Progress::Open);
+    fn read(from: &mut Reader<'_>) -> Option<RequestEntry> {
+        from.literal("[")?;
+        let digest = BodyDigest::read(from)?;
+        from.literal(",")?;
+        let txn = TxnId::read(from)?;
+        let mut progress = Progress::Open;
+        if from.literal(",").is_some() {
+            let seq = u64::read(from)?;
+            progress = match from.literal(",") {
+                Some(()) => Progress::Aborted(seq, Box::new(Reason::read(from)?)),
+                None => Progress::Committed(seq),
+            };
         }
-        from.literal("{\"")?;
-        let progress = match from.quoted()? {
-            b"committed" => {
-                from.literal(":")?;
-                Progress::Committed(u64::read(from)?)
-            }
-            b"aborted" => {
-                from.literal(":[")?;
-                let seq = u64::read(from)?;
-                from.literal(",")?;
-                let reason = Box::new(Reason::read(from)?);
-                from.literal("]")?;
-                Progress::Aborted(seq, reason)
-            }
-            _ => return None,
-        };
-        from.literal("}")?;
-        Some(progress)
+        from.literal("]")?;
+        Some(RequestEntry {
+            digest,
+            txn,
+            progress,
+        })
     }
 }
 
@@ -534,9 +534,4 @@ plain_object!(Home {
     repeated
 });
 plain_object!(Operation { account, delta });
-plain_object!(RequestEntry {
-    digest,
-    txn,
-    progress
-});
 plain_object!(TxnPoint { epoch, sequence });

@@ -283,7 +283,11 @@ impl<S: Service> Loop<'_, S> {
                 }
                 continue;
             }
-            let most = if peer.is_guest() || failpoint::enabled() { 1 } else { AHEAD };
+            let most = if peer.is_guest() || failpoint::enabled() {
+                1
+            } else {
+                AHEAD
+            };
             let mut ahead = mem::take(&mut self.ahead);
             let (mut rest, mut len, mut bad) = (body, 0, None);
             while ahead.len() < most && !rest.is_empty() && bad.is_none() {

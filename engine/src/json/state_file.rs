@@ -4,7 +4,7 @@
 //! {
 //!   "@world": -1000,
 //!   "A": 1000,
-//!   "_meta": {"format":1,"store":"9f3c","sequence":12,"previous":0,"versions":{"@world":1,"A":1},"entries":[…],"checksum":"xxxxxxxx"}
+//!   "_meta": {"format":2,"store":"9f3c","sequence":12,"previous":0,"versions":{"@world":1,"A":1},"entries":[…],"checksum":"xxxxxxxx"}
 //! }
 //! ```
 //!
@@ -31,7 +31,11 @@ use crate::json::recovery::Home;
 use crate::seal::{self, Broken};
 use crate::{Error, Owner, failpoint};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// The oldest format that can be read. In it, a request was an object with named members.
+const FORMAT_OLDEST: u32 = 1;
+
 pub(crate) const SUFFIX: &[u8] = b"\"}\n}\n";
 
 /// Bytes written at once.
@@ -240,7 +244,7 @@ fn parse<S: Fold>(store: StoreId, bytes: &[u8]) -> Result<Checkpoint<S>, String>
         .map_err(|error| error.to_string())?;
     json.end().map_err(|error| error.to_string())?;
     let File { accounts, meta } = file;
-    if meta.format != FORMAT {
+    if !(FORMAT_OLDEST..=FORMAT).contains(&meta.format) {
         return Err(format!(
             "it has format {}, this program knows {FORMAT}",
             meta.format

@@ -223,7 +223,7 @@ pub(super) fn assemble(sequence: Seq, choices: &mut Choices<'_>) -> Vec<u8> {
         entries.push(serde_json::to_string(&entry(choices)).expect("an entry is JSON"));
     }
     let text = format!(
-        "{{\n{balances}  \"_meta\": {{\"format\":1,\"store\":\"{STORE}\",\"sequence\":{sequence},\"previous\":{sequence},\
+        "{{\n{balances}  \"_meta\": {{\"format\":2,\"store\":\"{STORE}\",\"sequence\":{sequence},\"previous\":{sequence},\
          \"versions\":{{{versions}}},\"entries\":[{}],\"checksum\":\"00000000\"}}\n}}\n",
         entries.join(",")
     );

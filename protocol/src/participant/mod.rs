@@ -12,6 +12,7 @@ mod prepare;
 mod queue;
 mod read;
 mod record;
+mod request_form;
 mod requests;
 mod session;
 mod state;

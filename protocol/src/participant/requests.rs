@@ -38,7 +38,7 @@ pub enum Progress {
 
 impl Progress {
     /// The record that ended it, if it has ended.
-    pub(super) fn ended(&self) -> Option<Seq> {
+    pub(crate) fn ended(&self) -> Option<Seq> {
         match self {
             Progress::Open => None,
             Progress::Committed(seq) | Progress::Aborted(seq, _) => Some(*seq),
@@ -47,8 +47,10 @@ impl Progress {
 }
 
 /// What is kept under a request id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// As JSON it is an array, since a state file holds a million of them: the digest and the transaction, then the record
+/// that ended it, if it has ended, then the reason, if it was aborted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestEntry {
     /// Digest of the legs it came with.
     pub digest: BodyDigest,
