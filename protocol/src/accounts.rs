@@ -42,6 +42,11 @@ impl Accounts {
         self.index.find(index::hash(id), |slot| self.entry(slot).0 == *id)
     }
 
+    /// The same, without a look at the account: it may be another one.
+    pub(crate) fn likely(&self, id: &AccountId) -> Option<Slot> {
+        self.index.likely(index::hash(id))
+    }
+
     /// The account that stands there.
     pub(crate) fn at(&self, slot: Slot) -> &Account {
         &self.entry(slot).1

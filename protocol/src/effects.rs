@@ -24,10 +24,10 @@ pub trait Machine {
     /// Names of its timers. The driver owns their durations.
     type Timer: Copy + Debug + Ord + Key;
 
-    /// Looks at what [`Machine::step`] will need for `input`, and does nothing else. Several of these in a row wait for memory
-    /// together, where the steps would wait one by one.
-    fn look_ahead(&self, input: &Self::Input) {
-        let _ = input;
+    /// Looks at the memory that the steps with these inputs will need, and does nothing else: asked for together it comes
+    /// sooner than step by step.
+    fn look_ahead(&self, inputs: &[Self::Input]) {
+        let _ = inputs;
     }
 
     /// Takes one input; leaves what is to be done in `effects`.

@@ -83,6 +83,12 @@ pub trait Fold: Clone + Debug + PartialEq + Send + 'static {
     /// About how many entries there are: what it costs to copy the state.
     fn size(&self) -> usize;
 
+    /// Looks at the memory that applying these records will need, and does nothing else: asked for together it comes sooner
+    /// than record by record.
+    fn look_ahead(&self, records: &[(Seq, Self::Record)]) {
+        let _ = records;
+    }
+
     /// Applies record number `seq`, which must be [`Fold::seq`] + 1, and pushes the key of every entry that it
     /// added, changed or removed.
     ///

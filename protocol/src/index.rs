@@ -76,6 +76,11 @@ impl Index {
         self.slots.find(spread(hash), same).map(|slot| slot.number)
     }
 
+    /// The slot of some key with this hash: nearly always the very key, if that is there.
+    pub(crate) fn likely(&self, hash: u32) -> Option<u32> {
+        self.find(hash, |_| true)
+    }
+
     /// Adds the slot of a key that has none.
     pub(crate) fn insert(&mut self, hash: u32, number: u32) {
         self.slots

@@ -36,7 +36,7 @@ use crate::{Dial, Error, Limits, Listen, Meaning, Peer, Session, Stopper};
 const TIMERS_HELD_UP_MAX: u32 = 16;
 
 /// Messages of a node or a coordinator that are decoded before the first of them is stepped.
-const AHEAD: usize = 16;
+const AHEAD: usize = 32;
 
 /// What a loop listens to and whom it dials.
 #[derive(Clone, Debug)]
@@ -302,7 +302,7 @@ impl<S: Service> Loop<'_, S> {
             }
             self.net.handled(len, ahead.len());
             if ahead.len() > 1 {
-                ahead.iter().for_each(|input| self.machine.look_ahead(input));
+                self.machine.look_ahead(&ahead);
             }
             for input in ahead.drain(..) {
                 let lost = failpoint::hit_with(|| format!("received.{}", self.service.kind(&input)));

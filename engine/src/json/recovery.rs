@@ -32,6 +32,9 @@ use crate::{Error, Owner, seal};
 const BATCH: usize = 256;
 const BATCHES_AHEAD: usize = 16;
 
+/// Records of a batch whose needs are looked at together before they are applied.
+const HANDFUL: usize = 32;
+
 /// Where one store's files are and whose they are.
 #[derive(Clone, Debug)]
 pub(crate) struct Home<D> {
@@ -242,10 +245,13 @@ fn follow_ahead<S: Fold, T: Send>(
             .spawn_scoped(scope, reader)
             .map_err(|error| Error::io("cannot start a thread that reads the log", error))?;
         let mut touched = Vec::new();
-        let applied = batches
-            .into_iter()
-            .flatten()
-            .try_for_each(|(seq, record)| apply(state, seq, &record, &mut touched));
+        let applied = batches.into_iter().try_for_each(|batch: Vec<(Seq, S::Record)>| {
+            batch.chunks(HANDFUL).try_for_each(|handful| {
+                state.look_ahead(handful);
+                let mut records = handful.iter();
+                records.try_for_each(|(seq, record)| apply(state, *seq, record, &mut touched))
+            })
+        });
         let read = reader.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
         applied.and(read)
     })

@@ -210,10 +210,12 @@ impl Machine for Coordinator {
     type Message = CoordinatorMessage;
     type Timer = CoordinatorTimer;
 
-    fn look_ahead(&self, input: &CoordinatorInput) {
-        if let CoordinatorInput::Node(_, FromNode::Vote { txn, .. } | FromNode::Ack { txn, .. }) = input {
-            black_box(self.live.get(txn).map(|live| live.since));
-            black_box(self.state.open().get(txn).map(|open| open.phase));
+    fn look_ahead(&self, inputs: &[CoordinatorInput]) {
+        for input in inputs {
+            if let CoordinatorInput::Node(_, FromNode::Vote { txn, .. } | FromNode::Ack { txn, .. }) = input {
+                black_box(self.live.get(txn).map(|live| live.since));
+                black_box(self.state.open().get(txn).map(|open| open.phase));
+            }
         }
     }
 

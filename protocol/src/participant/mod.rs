@@ -3,6 +3,7 @@
 //! Its durable part is [`NodeState`]; everything else here (sessions, waiting reads and transactions, a freeze) is gone
 //! after a crash, and nothing that anyone was promised depends on it.
 
+mod ahead;
 mod cut;
 mod decide;
 mod numbers;
@@ -37,6 +38,7 @@ use crate::message::{FromNode, NodeAnswer, NodeQuestion, ToNode};
 use crate::planted;
 use crate::reason::Reason;
 use crate::table::Keyed;
+use ahead::Ahead;
 use cut::Freeze;
 use queue::Queue;
 use read::Read;
@@ -162,21 +164,14 @@ impl Machine for Participant {
     type Message = FromNode;
     type Timer = ParticipantTimer;
 
-    fn look_ahead(&self, input: &ParticipantInput) {
-        let ParticipantInput::Message { message, .. } = input else {
-            return;
-        };
-        match message {
-            ToNode::Prepare(prepare) | ToNode::Execute(prepare) => self.state.look_at_order(prepare),
-            ToNode::Decide { txn, .. } => self.state.look_at_prepared(txn),
-            ToNode::Join { .. }
-            | ToNode::Query { .. }
-            | ToNode::Recall { .. }
-            | ToNode::Pending { .. }
-            | ToNode::NotMine { .. }
-            | ToNode::Mark { .. }
-            | ToNode::Ask { .. } => {}
+    fn look_ahead(&self, inputs: &[ParticipantInput]) {
+        let mut ahead = Ahead::of(&self.state);
+        for input in inputs {
+            if let ParticipantInput::Message { message, .. } = input {
+                ahead.message(message);
+            }
         }
+        ahead.look();
     }
 
     fn step(&mut self, input: ParticipantInput, effects: &mut Effects<Participant>) {

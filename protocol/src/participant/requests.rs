@@ -433,9 +433,23 @@ impl Requests {
         &self.ended[usize::try_from(behind).expect("at least 32 bits")]
     }
 
-    /// See [`crate::effects::Machine::look_ahead`].
-    pub(super) fn look_at(&self, request: RequestId) {
-        black_box(self.ended(request).is_some());
+    /// Where a finished request most probably stands, if it is there. Looks at the index alone.
+    pub(super) fn likely(&self, request: RequestId) -> Option<u32> {
+        self.places.likely(index::hash(&request))
+    }
+
+    /// Looks at the finished request that stands there.
+    pub(super) fn look_at(&self, place: u32) {
+        black_box(self.at(place).request);
+    }
+
+    /// Looks up the oldest ones, which so many that end will make forgotten.
+    pub(super) fn look_at_oldest(&self, ending: usize) {
+        let len = u64::try_from(self.ended.len() + ending).expect("a length fits");
+        if len > self.window {
+            let oldest = self.ended.iter().take(ending);
+            oldest.for_each(|one| _ = black_box(self.likely(one.request())));
+        }
     }
 
     fn ended(&self, request: RequestId) -> Option<&Ended> {

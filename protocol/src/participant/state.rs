@@ -5,11 +5,11 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::hint::black_box;
 use core::mem;
 
 use serde::{Deserialize, Serialize};
 
+use super::ahead::Ahead;
 use super::page;
 use super::record::NodeRecord;
 use super::requests::{RequestEntry, Requests};
@@ -17,7 +17,7 @@ use crate::fold::{AccountLine, Fold, Seq, Table};
 use crate::id::{AccountId, CoordinatorId, Epoch, Incarnation, RequestId, TxnId, TxnPoint};
 use crate::ledger::{Account, HoldKind, Ledger, Slots};
 use crate::leg::{Nodes, Operation, Operations, few};
-use crate::message::{Home, OperatorWord, Prepare};
+use crate::message::{Home, OperatorWord};
 use crate::money::Balance;
 use crate::numbers::{Log, Numbered, Visit};
 use crate::planted;
@@ -173,27 +173,6 @@ impl NodeState {
         &self.prepared
     }
 
-    /// For [`crate::effects::Machine::look_ahead`]: what preparing needs.
-    pub(super) fn look_at_order(&self, prepare: &Prepare) {
-        for operation in &prepare.operations {
-            black_box(self.ledger.account(&operation.account));
-        }
-        if let Some(home) = &prepare.home {
-            self.requests.look_at(home.request);
-        }
-    }
-
-    /// The same: what ending it needs.
-    pub(super) fn look_at_prepared(&self, txn: &TxnId) {
-        let Some(prepared) = self.prepared.get(txn) else {
-            return;
-        };
-        self.ledger.look_at(&prepared.slots);
-        if let Some(home) = &prepared.home {
-            self.requests.look_at(home.request);
-        }
-    }
-
     /// How a transaction ended, where that is still kept.
     pub fn finished(&self, txn: &TxnId) -> Option<&Finished> {
         self.finished.get(txn)
@@ -339,6 +318,12 @@ impl Fold for NodeState {
 
     fn size(&self) -> usize {
         self.ledger.len() + self.prepared.len() + self.finished.len() + self.requests.len()
+    }
+
+    fn look_ahead(&self, records: &[(Seq, NodeRecord)]) {
+        let mut ahead = Ahead::of(self);
+        records.iter().for_each(|(_, record)| ahead.record(record));
+        ahead.look();
     }
 
     fn apply(&mut self, seq: Seq, record: &NodeRecord, touched: &mut Vec<NodeKey>) {
