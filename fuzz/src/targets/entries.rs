@@ -234,7 +234,7 @@ pub(super) fn assemble(sequence: Seq, choices: &mut Choices<'_>) -> Vec<u8> {
 
 fn entry(choices: &mut Choices<'_>) -> NodeEntry {
     match choices.below(6) {
-        0 | 1 => NodeEntry::Prepared(some_txn(choices), prepared(choices)),
+        0 | 1 => NodeEntry::Prepared(some_txn(choices), Box::new(prepared(choices))),
         2 => NodeEntry::Finished(
             some_txn(choices),
             Finished {

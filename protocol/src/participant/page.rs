@@ -146,7 +146,7 @@ mod tests {
                 seq: sequence,
                 slots: Slots::default(),
             };
-            NodeEntry::Prepared(txn(sequence), prepared)
+            NodeEntry::Prepared(txn(sequence), Box::new(prepared))
         };
         let mut entries = vec![
             NodeEntry::Coordinator(StoreId(0xc), CoordinatorSeen::default()),

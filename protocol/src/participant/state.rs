@@ -151,7 +151,7 @@ pub enum NodeEntry {
     /// An account: id, balance, version.
     Account(AccountId, Balance, u64),
     /// A prepared transaction.
-    Prepared(TxnId, Prepared),
+    Prepared(TxnId, Box<Prepared>),
     /// A finished transaction.
     Finished(TxnId, Finished),
     /// A request id.
@@ -239,7 +239,7 @@ impl NodeState {
             .prepared
             .iter()
             .filter(|_| !planted!(PreparedNotKept))
-            .map(|(txn, prepared)| NodeEntry::Prepared(*txn, prepared.clone()));
+            .map(|(txn, prepared)| NodeEntry::Prepared(*txn, Box::new(prepared.clone())));
         let finished = self
             .finished
             .iter()
@@ -495,7 +495,7 @@ impl Fold for NodeState {
             NodeKey::Prepared(txn) => self
                 .prepared
                 .get(txn)
-                .map(|prepared| NodeEntry::Prepared(*txn, prepared.clone())),
+                .map(|prepared| NodeEntry::Prepared(*txn, Box::new(prepared.clone()))),
             NodeKey::Finished(txn) => self
                 .finished
                 .get(txn)
@@ -587,7 +587,7 @@ impl Fold for NodeState {
                 }
                 NodeEntry::Prepared(txn, mut prepared) => {
                     prepared.slots = Slots::default(); // It may come from a ledger with accounts in other places.
-                    twice(state.prepared.insert(txn, prepared).is_some())
+                    twice(state.prepared.insert(txn, *prepared).is_some())
                 }
                 NodeEntry::Finished(txn, finished) => {
                     if finished.awaits_truth() {
@@ -746,7 +746,7 @@ mod tests {
             seq,
             slots: Slots::default(),
         };
-        NodeEntry::Prepared(txn(), prepared)
+        NodeEntry::Prepared(txn(), Box::new(prepared))
     }
 
     fn finished(seq: Seq) -> NodeEntry {
