@@ -5,6 +5,7 @@
 use std::io;
 
 use protocol::planted;
+pub(crate) use protocol::text::hex;
 
 use crate::disk::{Disk, DiskFile};
 
@@ -64,15 +65,6 @@ pub(crate) fn check(text: &[u8], suffix: &[u8]) -> Result<(), Broken> {
     } else {
         Err(Broken::Checksum { expected, found })
     }
-}
-
-/// Eight lowercase digits.
-pub(crate) fn hex(value: u32) -> [u8; 8] {
-    let mut digits = [0; 8];
-    for (digit, shift) in digits.iter_mut().zip((0..32).step_by(4).rev()) {
-        *digit = b"0123456789abcdef"[usize::try_from(value >> shift & 15).expect("four bits")];
-    }
-    digits
 }
 
 /// The inverse of [`hex`]: exactly eight lowercase digits.

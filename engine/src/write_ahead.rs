@@ -111,9 +111,6 @@ impl<M: Machine> WriteAhead<M> {
                 self.waiting.push_back(message);
             }
         }
-        if self.waiting.is_empty() {
-            self.waiting.clear(); // It begins at the front of its memory again, which is still at hand.
-        }
     }
 
     /// Until when [`WriteAhead::flush`] must be called, if records wait for a sync.

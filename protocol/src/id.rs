@@ -558,7 +558,7 @@ impl RequestId {
 
     pub(crate) fn text(self) -> Text<32> {
         let mut text = Text::new();
-        text.push_hex_digits(self.0, 32);
+        text.push_all_hex(self.0);
         text
     }
 }

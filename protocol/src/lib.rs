@@ -109,5 +109,5 @@ pub mod reason;
 pub mod request;
 pub mod short;
 pub mod table;
-mod text;
+pub mod text;
 mod unseen;

@@ -19,7 +19,6 @@ use crate::message::Home;
 use crate::money::Delta;
 use crate::participant::{NodeEntry, Progress, RequestEntry};
 use crate::reason::Reason;
-use crate::text::Text;
 
 /// What may have a plain form. That of a record or an entry is without its outermost braces.
 pub trait Plain: Sized {
@@ -120,17 +119,15 @@ fn hexadecimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
-fn write_quoted(text: &str, out: &mut Vec<u8>) {
+fn write_quoted(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(text);
     out.push(b'"');
 }
 
 impl Piece for u64 {
     fn write(&self, out: &mut Vec<u8>) {
-        let mut text = Text::<20>::new();
-        text.push_decimal(*self);
-        out.extend_from_slice(text.as_str().as_bytes());
+        out.extend_from_slice(itoa::Buffer::new().format(*self).as_bytes());
     }
 
     fn read(from: &mut Reader<'_>) -> Option<u64> {
@@ -253,7 +250,7 @@ impl<T: Piece> Piece for Vec<T> {
 
 impl Piece for NodeId {
     fn write(&self, out: &mut Vec<u8>) {
-        write_quoted(self.as_str(), out);
+        write_quoted(self.as_bytes(), out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<NodeId> {
@@ -263,7 +260,7 @@ impl Piece for NodeId {
 
 impl Piece for AccountId {
     fn write(&self, out: &mut Vec<u8>) {
-        write_quoted(self.as_str(), out);
+        write_quoted(self.as_str().as_bytes(), out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<AccountId> {
@@ -273,7 +270,7 @@ impl Piece for AccountId {
 
 impl Piece for StoreId {
     fn write(&self, out: &mut Vec<u8>) {
-        write_quoted(self.text().as_str(), out);
+        write_quoted(self.text().as_bytes(), out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<StoreId> {
@@ -284,7 +281,7 @@ impl Piece for StoreId {
 
 impl Piece for TxnId {
     fn write(&self, out: &mut Vec<u8>) {
-        write_quoted(self.text().as_str(), out);
+        write_quoted(self.text().as_bytes(), out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<TxnId> {
@@ -300,7 +297,7 @@ impl Piece for TxnId {
 
 impl Piece for RequestId {
     fn write(&self, out: &mut Vec<u8>) {
-        write_quoted(self.text().as_str(), out);
+        write_quoted(self.text().as_bytes(), out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<RequestId> {
@@ -334,7 +331,7 @@ impl Piece for Delta {
 
 impl Piece for Leg {
     fn write(&self, out: &mut Vec<u8>) {
-        write_quoted(self.text().as_str(), out);
+        write_quoted(self.text().as_bytes(), out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Leg> {
@@ -436,7 +433,7 @@ impl Piece for HoldKind {
             HoldKind::Exclusive => "exclusive",
             HoldKind::Escrow => "escrow",
         };
-        write_quoted(word, out);
+        write_quoted(word.as_bytes(), out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<HoldKind> {
@@ -450,7 +447,7 @@ impl Piece for HoldKind {
 
 impl Piece for Reason {
     fn write(&self, out: &mut Vec<u8>) {
-        write_quoted(&self.to_string(), out);
+        write_quoted(self.to_string().as_bytes(), out);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Reason> {

@@ -3,6 +3,31 @@
 
 use core::fmt;
 
+use crate::index::{low, place};
+
+/// Eight hexadecimal digits, lowercase.
+pub fn hex(value: u32) -> [u8; 8] {
+    const EACH: u64 = u64::MAX / 0xff; // 1 in each byte.
+    // The digits are moved apart, four bits to a byte, and made letters all at once.
+    let mut digits = u64::from(value);
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits | digits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let beyond_nine = (digits + EACH * 6) >> 4 & EACH;
+    let letters = beyond_nine * u64::from(b'a' - b'0' - 10);
+    (digits + EACH * u64::from(b'0') + letters).to_be_bytes()
+}
+
+/// All sixteen of them.
+fn hex_digits(value: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    let halves = [low(value >> 32), low(value)];
+    for (eight, half) in digits.chunks_exact_mut(8).zip(halves) {
+        eight.copy_from_slice(&hex(half));
+    }
+    digits
+}
+
 /// Up to `N` bytes of ASCII.
 pub(crate) struct Text<const N: usize> {
     bytes: [u8; N],
@@ -20,7 +45,12 @@ impl<const N: usize> Text<N> {
 
     /// What has been pushed.
     pub(crate) fn as_str(&self) -> &str {
-        core::str::from_utf8(&self.bytes[..self.len]).expect("only ASCII is pushed")
+        core::str::from_utf8(self.as_bytes()).expect("only ASCII is pushed")
+    }
+
+    /// The same as bytes, which nobody has to look at once more.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 
     /// Adds a text.
@@ -28,40 +58,31 @@ impl<const N: usize> Text<N> {
     /// # Panics
     /// Here and below: if there is no room for it.
     pub(crate) fn push(&mut self, text: &str) {
-        self.bytes[self.len..self.len + text.len()].copy_from_slice(text.as_bytes());
-        self.len += text.len();
+        self.push_bytes(text.as_bytes());
     }
 
-    /// Adds the lowest `digits` hexadecimal digits of `value`.
-    pub(crate) fn push_hex_digits(&mut self, value: u128, digits: usize) {
-        let target = &mut self.bytes[self.len..self.len + digits];
-        let mut rest = value;
-        for byte in target.iter_mut().rev() {
-            let [digit, ..] = (rest & 0xf).to_le_bytes();
-            *byte = b"0123456789abcdef"[usize::from(digit)];
-            rest >>= 4;
+    /// Adds all 32 hexadecimal digits of `value`.
+    pub(crate) fn push_all_hex(&mut self, value: u128) {
+        let halves = [value >> 64, value & u128::from(u64::MAX)];
+        for half in halves.map(|half| u64::try_from(half).expect("half of the bits")) {
+            self.push_bytes(&hex_digits(half));
         }
-        self.len += digits;
     }
 
     /// Adds `value` in hexadecimal without leading zeros.
     pub(crate) fn push_hex(&mut self, value: u64) {
-        let bits = u64::BITS - value.leading_zeros();
-        let digits = bits.div_ceil(4).max(1);
-        self.push_hex_digits(value.into(), usize::try_from(digits).expect("at most 16"));
+        let zeros = value.leading_zeros().min(u64::BITS - 1) / 4;
+        self.push_bytes(&hex_digits(value)[place(zeros)..]);
     }
 
     /// Adds `value` in decimal.
     pub(crate) fn push_decimal(&mut self, value: u64) {
-        let digits = value.checked_ilog10().unwrap_or(0) + 1;
-        let digits = usize::try_from(digits).expect("at most 20");
-        let mut rest = value;
-        for byte in self.bytes[self.len..self.len + digits].iter_mut().rev() {
-            let [digit, ..] = (rest % 10).to_le_bytes();
-            *byte = b'0' + digit;
-            rest /= 10;
-        }
-        self.len += digits;
+        self.push(itoa::Buffer::new().format(value));
+    }
+
+    fn push_bytes(&mut self, ascii: &[u8]) {
+        self.bytes[self.len..self.len + ascii.len()].copy_from_slice(ascii);
+        self.len += ascii.len();
     }
 }
 
@@ -86,8 +107,9 @@ mod tests {
                 text.push("-");
                 text.push_hex(value);
                 text.push("-");
-                text.push_hex_digits(u128::from(value) << 64, 32);
-                let expected = format!("{value}-{value:x}-{:032x}", u128::from(value) << 64);
+                let wide = u128::from(value) << 64 | u128::from(!value);
+                text.push_all_hex(wide);
+                let expected = format!("{value}-{value:x}-{wide:032x}");
                 assert_eq!(text.as_str(), expected);
             }
         }
