@@ -71,8 +71,11 @@ impl<const N: usize> Text<N> {
 
     /// Adds `value` in hexadecimal without leading zeros.
     pub(crate) fn push_hex(&mut self, value: u64) {
-        let zeros = value.leading_zeros().min(u64::BITS - 1) / 4;
-        self.push_bytes(&hex_digits(value)[place(zeros)..]);
+        let digits = hex_digits(value);
+        match value.leading_zeros().min(u64::BITS - 1) / 4 {
+            0 => self.push_bytes(&digits), // As nearly always. All of them are copied without a loop.
+            zeros => self.push_bytes(&digits[place(zeros)..]),
+        }
     }
 
     /// Adds `value` in decimal.

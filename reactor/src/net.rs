@@ -20,6 +20,7 @@ use mio::{Events, Interest, Poll, Token};
 use protocol::hello::{Control, Hello, Refused};
 use protocol::id::NodeId;
 use protocol::index::{self, Key};
+use protocol::table::Seeded;
 use rustix::net::sockopt;
 
 use crate::connection::{Connection, Peer, Phase, Place, Received, Session};
@@ -116,7 +117,8 @@ pub(crate) struct Net {
     signals: Option<Signals>,
     parent: Option<ParentPipe>,
     stopper: Stopper,
-    connections: HashMap<Session, Connection>,
+    /// Looked up for every message that is sent. Sessions are numbered here, so that nobody can choose them to collide.
+    connections: HashMap<Session, Connection, Seeded>,
     next_session: u64,
     /// To be visited in this turn.
     queue: VecDeque<Session>,
@@ -178,7 +180,7 @@ impl Net {
             signals,
             parent,
             stopper,
-            connections: HashMap::new(),
+            connections: HashMap::default(),
             next_session: FIRST_SESSION,
             queue: VecDeque::new(),
             later: Vec::new(),
