@@ -19,6 +19,7 @@ use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use engine::{Engine, Turn, failpoint};
+use protocol::codec::BadBody;
 use protocol::effects::{Effects, Level, Machine, Note, Outgoing};
 use protocol::fold::Fold;
 use protocol::frame::BODY_LEN_MAX;
@@ -35,7 +36,7 @@ use crate::{Dial, Error, Limits, Listen, Meaning, Peer, Session, Stopper};
 /// Turns in a row in which unread bytes may hold timers up.
 const TIMERS_HELD_UP_MAX: u32 = 16;
 
-/// Messages of a node or a coordinator that are decoded before the first of them is stepped.
+/// Messages of a node or a coordinator that are decoded, and whose needs are looked at, before the first of them is stepped.
 const AHEAD: usize = 32;
 
 /// What a loop listens to and whom it dials.
@@ -153,7 +154,7 @@ struct Loop<'a, S: Service> {
     hangups: Vec<Session>,
     /// Reused: the message being encoded.
     body: Vec<u8>,
-    /// Reused: messages that were decoded and not stepped yet.
+    /// Reused: messages that are decoded and not stepped yet.
     ahead: Vec<Input<S>>,
     /// Whether clients are left unread.
     paused: bool,
@@ -283,27 +284,9 @@ impl<S: Service> Loop<'_, S> {
                 }
                 continue;
             }
-            let most = if peer.is_guest() || failpoint::enabled() {
-                1
-            } else {
-                AHEAD
-            };
+            let whole = self.decode_ahead();
+            self.machine.look_ahead(&self.ahead);
             let mut ahead = mem::take(&mut self.ahead);
-            let (mut rest, mut len, mut bad) = (body, 0, None);
-            while ahead.len() < most && !rest.is_empty() && bad.is_none() {
-                match self.service.decode(peer, &mut rest) {
-                    Ok(input) => {
-                        assert!(rest.len() < body.len() - len, "a message has bytes");
-                        len = body.len() - rest.len();
-                        ahead.push(input);
-                    }
-                    Err(error) => bad = Some(error),
-                }
-            }
-            self.net.handled(len, ahead.len());
-            if ahead.len() > 1 {
-                self.machine.look_ahead(&ahead);
-            }
             for input in ahead.drain(..) {
                 let lost = failpoint::hit_with(|| format!("received.{}", self.service.kind(&input)));
                 if lost.is_none() {
@@ -313,11 +296,30 @@ impl<S: Service> Loop<'_, S> {
                 }
             }
             self.ahead = ahead;
-            if let Some(bad) = bad {
+            if let Err(bad) = whole {
                 self.net.refuse_message(Refused(bad.to_string()));
                 return Ok(());
             }
         }
+    }
+
+    /// Decodes the next messages of the frame in hand. Those in front of a bad one count.
+    fn decode_ahead(&mut self) -> Result<(), BadBody> {
+        let (peer, body) = self.net.message();
+        // Each of a guest's may be the last for which there is room, and a failpoint may be armed by one for the next.
+        let alone = peer.is_guest() || failpoint::enabled();
+        let most = if alone { 1 } else { AHEAD };
+        let (mut rest, mut decoded) = (body, body);
+        let mut result = Ok(());
+        while self.ahead.len() < most && !rest.is_empty() && result.is_ok() {
+            result = self.service.decode(peer, &mut rest).map(|input| {
+                assert!(rest.len() < decoded.len(), "a message has bytes");
+                decoded = rest;
+                self.ahead.push(input);
+            });
+        }
+        self.net.handled(body.len() - decoded.len(), self.ahead.len());
+        result
     }
 
     /// Shows a message that is about to be stepped to those who look on.

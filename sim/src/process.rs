@@ -4,6 +4,7 @@
 //! at any operation of its disk, before any message leaves, or when a message arrives.
 
 use std::collections::VecDeque;
+use std::slice;
 use std::time::Duration;
 
 use engine::{Halt, MemDisk, StoreConfig, StoreKind, Turn};
@@ -245,6 +246,7 @@ impl<R: Role> Process<R> {
         };
         let now = stage.clock.instant(stage.now);
         let duration = |timer: &<R::Machine as Machine>::Timer| -> Duration { role.duration(timer) };
+        life.machine.look_ahead(slice::from_ref(&input)); // As the event loop does, of whatever comes.
         life.turn
             .step(&mut life.machine, input, now, duration, tell)
             .map_err(|halt| match halt {

@@ -91,6 +91,34 @@ fn a_bad_message_ends_its_connection_and_those_before_it_count() {
     assert_eq!(other.ask("state"), "open 2 room true gone 1");
 }
 
+/// A node or a coordinator is never kept waiting, so its messages can be looked at in handfuls.
+#[test]
+fn messages_of_a_coordinator_are_shown_ahead_and_those_before_a_bad_one_count() {
+    let server = server(Limits::default());
+    let mut peer = Wire::greeted(server.address(), toy::coordinator());
+    let mut frame: Vec<u8> = (0..100)
+        .flat_map(|n| codec::encode(&format!("open {n}")))
+        .collect();
+    frame.push(200);
+    peer.raw(&framed(&frame));
+    assert!(peer.refusal().contains("cannot decode"));
+    let mut client = Wire::client(server.address());
+    assert_eq!(client.ask("state"), "open 100 room true gone 1");
+    let most: usize = client.ask("ahead").split_once(' ').unwrap().1.parse().unwrap();
+    assert!((2..100).contains(&most), "{most} messages ahead");
+}
+
+#[test]
+fn messages_of_a_client_are_taken_one_by_one() {
+    let server = server(Limits::default());
+    let mut client = Wire::client(server.address());
+    client.raw(&batch((0..100).map(|n| format!("echo {n}"))));
+    for n in 0..100 {
+        assert_eq!(client.text(), format!("echo {n}"));
+    }
+    assert_eq!(client.ask("ahead"), "ahead 1");
+}
+
 /// A control frame is told by its first byte, so no such byte may count further behind; not after a wait either.
 #[test]
 fn a_control_frame_behind_a_message_is_no_control_frame() {

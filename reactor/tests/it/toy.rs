@@ -1,5 +1,6 @@
 //! A machine that obeys simple words, a store in memory, and a server thread made of both.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
@@ -167,6 +168,8 @@ pub(crate) struct Toy {
     open: usize,
     room: bool,
     gone: usize,
+    /// The most inputs it has been shown ahead.
+    most_ahead: Cell<usize>,
 }
 
 impl Machine for Toy {
@@ -175,6 +178,10 @@ impl Machine for Toy {
     type To = Session;
     type Message = Line;
     type Timer = Timer;
+
+    fn look_ahead(&self, inputs: &[Input]) {
+        self.most_ahead.set(self.most_ahead.get().max(inputs.len()));
+    }
 
     fn step(&mut self, input: Input, effects: &mut Effects<Toy>) {
         match input {
@@ -222,6 +229,7 @@ impl Toy {
                 format!("open {} room {} gone {}", self.open, self.room, self.gone),
                 0,
             ),
+            "ahead" => answer(format!("ahead {}", self.most_ahead.get()), 0),
             "after" => effects.set(Timer(from, rest.parse().unwrap())),
             "cancel" => effects.cancel(Timer(from, rest.parse().unwrap())),
             "large" => answer("x".repeat(rest.parse().unwrap()), 0),
@@ -399,6 +407,7 @@ pub(crate) fn serve(reactor: Reactor, shared: &Arc<Shared>) -> Result<(), Error>
         open: 0,
         room: true,
         gone: 0,
+        most_ahead: Cell::new(0),
     };
     reactor.serve(&mut ToyService(Arc::clone(shared)), &mut toy, Box::new(store))
 }
