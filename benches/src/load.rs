@@ -67,14 +67,32 @@ pub struct Heard {
     pub whole: Tally,
     /// Times of those that count and committed.
     pub times: Latencies,
-    /// Commits in each second that counts.
-    pub per_second: Vec<u64>,
-    /// The longest time that counts in which nothing was answered.
-    pub longest_gap: Duration,
+    /// What came in each second that counts.
+    pub seconds: Vec<Second>,
     /// Requests without an answer at the end.
     pub unanswered: u64,
     /// Time in which this process did not get to run. The clock stood still meanwhile.
     pub stalled: Duration,
+}
+
+/// A second of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Second {
+    /// Commits.
+    pub committed: u64,
+    /// The longest time without any answer that ended in this second.
+    pub longest_gap: Duration,
+}
+
+impl Heard {
+    /// The second in which `now` lies, which must count.
+    fn second(&mut self, now: Duration, plan: &Plan) -> &mut Second {
+        let second = usize::try_from((now - plan.warmup).as_secs()).expect("seconds of one run");
+        if self.seconds.len() <= second {
+            self.seconds.resize(second + 1, Second::default());
+        }
+        &mut self.seconds[second]
+    }
 }
 
 /// How it goes: handed to the caller several times a second.
@@ -267,7 +285,8 @@ impl<'a> Load<'a> {
         // At a fixed rate there may just be nothing to answer; whoever draws conclusions knows the rate.
         if self.plan.counts(now) && self.plan.counts(self.answered_at) {
             let gap = now.saturating_sub(self.answered_at);
-            self.heard.longest_gap = self.heard.longest_gap.max(gap);
+            let second = self.heard.second(now, &self.plan);
+            second.longest_gap = second.longest_gap.max(gap);
         }
         self.answered_at = now;
         loop {
@@ -345,11 +364,7 @@ impl Answers {
         heard.whole.add(&self.tally);
         if plan.counts(self.now) {
             heard.tally.add(&self.tally);
-            let second = usize::try_from((self.now - plan.warmup).as_secs()).expect("seconds of one run");
-            if heard.per_second.len() <= second {
-                heard.per_second.resize(second + 1, 0);
-            }
-            heard.per_second[second] += self.tally.committed;
+            heard.second(self.now, plan).committed += self.tally.committed;
         }
     }
 }

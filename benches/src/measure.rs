@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::calibrate::Calibration;
 use crate::cost::{Moment, Process};
 use crate::latency::{Bar, Spread};
-use crate::load::{Load, Plan, Tick};
+use crate::load::{Load, Plan, Second, Tick};
 use crate::options::Options;
-use crate::pulse::Pulse;
+use crate::pulse::{Beat, Pulse};
 use crate::site::Site;
 use crate::tally::Tally;
 use crate::wire::Encoder;
@@ -78,29 +78,46 @@ impl Measurement {
 pub struct Minute {
     /// The median of its seconds' commits.
     pub per_second: f64,
+    /// The longest time without any answer.
+    pub longest_gap_ms: f64,
     /// The median of the disk's syncs meanwhile: 128 bytes in a filled file, beside the stores' own syncs.
     pub disk_ms: f64,
+    /// The longest of them.
+    pub disk_longest_ms: f64,
+    /// How much too late a thread was woken that slept and wanted nothing, at the worst.
+    pub woken_late_ms: f64,
 }
 
-/// Cuts a run into minutes. Of `syncs`, the begin counts from the run's own, the warm-up included.
-fn minutes(timeline: &[u64], syncs: &[(Duration, Duration)], warmup: Duration) -> Vec<Minute> {
+/// Cuts a run into minutes. The beats' times count from the run's own begin, the warm-up included.
+fn minutes(seconds: &[Second], beats: &[Beat], warmup: Duration) -> Vec<Minute> {
     let middle = |mut all: Vec<f64>| {
         all.sort_by(f64::total_cmp);
         all.get(all.len() / 2).copied().unwrap_or(0.0)
     };
-    let minute = |(number, seconds): (u32, &[u64])| {
+    let minute = |(number, seconds): (u32, &[Second])| {
         let from = warmup + Duration::from_secs(60) * number;
-        let during = |at: &Duration| (from..from + Duration::from_secs(60)).contains(at);
-        let syncs = syncs.iter().filter(|(at, _)| during(at));
+        let during = |beat: &&Beat| (from..from + Duration::from_secs(60)).contains(&beat.at);
+        let beats: Vec<&Beat> = beats.iter().filter(during).collect();
         Minute {
-            per_second: middle(seconds.iter().map(|commits| ratio(*commits, 1)).collect()),
-            disk_ms: middle(syncs.map(|(_, took)| took.as_secs_f64() * 1000.0).collect()),
+            per_second: middle(seconds.iter().map(|second| ratio(second.committed, 1)).collect()),
+            longest_gap_ms: ms(longest(seconds.iter().map(|second| second.longest_gap))),
+            disk_ms: middle(beats.iter().map(|beat| ms(beat.sync)).collect()),
+            disk_longest_ms: ms(longest(beats.iter().map(|beat| beat.sync))),
+            woken_late_ms: ms(longest(beats.iter().map(|beat| beat.late))),
         }
     };
-    if timeline.len() <= 60 {
+    if seconds.len() <= 60 {
         return Vec::new();
     }
-    (0..).zip(timeline.chunks(60)).map(minute).collect()
+    (0..).zip(seconds.chunks(60)).map(minute).collect()
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn longest(times: impl Iterator<Item = Duration>) -> Duration {
+    times.max().unwrap_or_default()
 }
 
 /// What was measured.
@@ -185,7 +202,7 @@ pub fn measure_at(
     })?;
     let lasted = lasted.min(options.warmup + options.time);
     let after = Moment::now(site)?;
-    let syncs = pulse.map(Pulse::end).unwrap_or_default();
+    let beats = pulse.map(Pulse::end).unwrap_or_default();
     if let Some(calibration) = &mut calibration {
         calibration.round().map_err(text)?;
     }
@@ -204,9 +221,9 @@ pub fn measure_at(
         stalled_s: heard.stalled.as_secs_f64(),
         latency: heard.times.spread(),
         bars: heard.times.bars(BARS),
-        minutes: minutes(&heard.per_second, &syncs, options.warmup),
-        timeline: heard.per_second,
-        longest_gap_ms: heard.longest_gap.as_secs_f64() * 1000.0,
+        minutes: minutes(&heard.seconds, &beats, options.warmup),
+        timeline: heard.seconds.iter().map(|second| second.committed).collect(),
+        longest_gap_ms: ms(longest(heard.seconds.iter().map(|second| second.longest_gap))),
         processes,
         audit,
     })
@@ -267,27 +284,42 @@ mod tests {
 
     #[test]
     fn a_long_run_is_told_minute_by_minute_with_the_disk_beside_it() {
-        let seconds = Duration::from_secs;
-        let timeline: Vec<u64> = (0..150)
-            .map(|second| if second < 60 { 100 } else { 200 })
-            .collect();
-        let sync = |at, ms| (seconds(at), Duration::from_millis(ms));
-        let syncs = [
-            sync(1, 9),
-            sync(5, 1),
-            sync(30, 2),
-            sync(61, 3),
-            sync(65, 4),
-            sync(130, 5),
+        let secs = Duration::from_secs;
+        let millis = Duration::from_millis;
+        let second = |n: u64| Second {
+            committed: if n < 60 { 100 } else { 200 },
+            longest_gap: millis(if n == 70 { 40 } else { 7 }),
+        };
+        let seconds: Vec<Second> = (0..150).map(second).collect();
+        let beat = |at, sync, late| Beat {
+            at: secs(at),
+            sync: millis(sync),
+            late: millis(late),
+        };
+        let beats = [
+            beat(1, 9, 90),
+            beat(5, 1, 2),
+            beat(30, 2, 1),
+            beat(61, 3, 0),
+            beat(65, 4, 3),
+            beat(130, 5, 0),
         ];
-        let found = minutes(&timeline, &syncs, seconds(3));
-        let figures: Vec<(f64, f64)> = found
-            .iter()
-            .map(|minute| (minute.per_second, minute.disk_ms))
-            .collect();
-        assert_eq!(figures, [(100.0, 2.0), (200.0, 4.0), (200.0, 5.0)]);
+        let found = minutes(&seconds, &beats, secs(3));
+        let minute = |per_second, longest_gap_ms, disk_ms, disk_longest_ms, woken_late_ms| Minute {
+            per_second,
+            longest_gap_ms,
+            disk_ms,
+            disk_longest_ms,
+            woken_late_ms,
+        };
+        let expected = [
+            minute(100.0, 7.0, 2.0, 3.0, 2.0),
+            minute(200.0, 40.0, 4.0, 4.0, 3.0),
+            minute(200.0, 7.0, 5.0, 5.0, 0.0),
+        ];
+        assert_eq!(found, expected);
         assert_eq!(
-            minutes(&timeline[..60], &syncs, seconds(3)),
+            minutes(&seconds[..60], &beats, secs(3)),
             [],
             "one minute is the run itself"
         );

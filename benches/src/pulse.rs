@@ -1,8 +1,10 @@
-//! How the disk does while a load runs: a sync every second, on a thread of its own.
+//! How the machine does while a load runs: a thread that sleeps, and syncs a file once a second.
 //!
-//! It shows whether a slow minute was the cluster's or the disk's. Syncs under load wait for those of the stores, so
-//! they are longer than those of the calibration before and after.
+//! It shows whether a slow minute or a silence was the cluster's or the machine's: a thread that wants nothing is woken late
+//! only where there was no processor for anybody, and a sync of 128 bytes is long only where the disk was busy or stood still.
+//! Syncs under load wait for those of the stores, so they are longer than those of the calibration before and after.
 
+use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,18 +16,29 @@ use crate::calibrate::Calibration;
 /// Between two syncs.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Between two looks at whether it is over.
-const LOOK: Duration = Duration::from_millis(50);
+/// How long the thread sleeps at a time.
+const SLEEP: Duration = Duration::from_millis(10);
 
-/// The syncs of one run: when each began and how long it took.
+/// What was seen in a second or so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Beat {
+    /// When its sync began, counted from the begin of the run.
+    pub(crate) at: Duration,
+    /// How long the sync took.
+    pub(crate) sync: Duration,
+    /// How much too late the thread was woken since the beat before, at the worst.
+    pub(crate) late: Duration,
+}
+
+/// The beats of one run.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<(Duration, Duration)>>,
+    thread: JoinHandle<Vec<Beat>>,
 }
 
 impl Pulse {
-    /// Begins to sync a file in `dir`.
+    /// Begins to sleep, and to sync a file in `dir`.
     pub(crate) fn begin(dir: &Path) -> std::io::Result<Pulse> {
         let dir = dir.join("pulse");
         std::fs::create_dir_all(&dir)?;
@@ -35,28 +48,30 @@ impl Pulse {
             let stop = Arc::clone(&stop);
             move || {
                 let begin = Instant::now();
-                let mut syncs = Vec::new();
-                let mut next = Duration::ZERO;
+                let mut beats = Vec::new();
+                let (mut next, mut late) = (Duration::ZERO, Duration::ZERO);
                 while !stop.load(Ordering::Relaxed) {
-                    let now = begin.elapsed();
-                    if now < next {
-                        thread::sleep(LOOK.min(next - now));
+                    let at = begin.elapsed();
+                    if at < next {
+                        thread::sleep(SLEEP);
+                        late = late.max(begin.elapsed().saturating_sub(at + SLEEP));
                         continue;
                     }
-                    next = now + PAUSE;
+                    next = at + PAUSE;
                     // A disk that fails will have its say in the stores.
-                    if let Ok(took) = file.sync_once() {
-                        syncs.push((now, took));
+                    if let Ok(sync) = file.sync_once() {
+                        let late = mem::take(&mut late);
+                        beats.push(Beat { at, sync, late });
                     }
                 }
-                syncs
+                beats
             }
         })?;
         Ok(Pulse { stop, thread })
     }
 
-    /// Ends it: all syncs so far.
-    pub(crate) fn end(self) -> Vec<(Duration, Duration)> {
+    /// Ends it: all beats so far.
+    pub(crate) fn end(self) -> Vec<Beat> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap_or_default()
     }

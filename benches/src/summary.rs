@@ -25,10 +25,15 @@ impl fmt::Display for Measurement {
         writeln!(f)?;
         write_latency(f, &self.latency, &self.bars, self.setting.rate.is_some())?;
         for (minute, found) in (1..).zip(&self.minutes) {
-            let (commits, disk) = (grouped(found.per_second), found.disk_ms);
             writeln!(
                 f,
-                "  Minute {minute:3} {commits:>10}/s  disk p50 {disk:.3} ms under load"
+                "  Minute {minute:3} {:>10}/s  longest silence {:5.1} ms; disk under load p50 {:.3}, longest {:5.1} ms; \
+                 woken {:.1} ms late",
+                grouped(found.per_second),
+                found.longest_gap_ms,
+                found.disk_ms,
+                found.disk_longest_ms,
+                found.woken_late_ms
             )?;
         }
         if self.setting.rate.is_none() {
