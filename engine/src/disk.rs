@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::append_file::AppendFile;
+use crate::dissolve::dissolve;
 
 /// One directory.
 pub trait Disk: Clone + Send + 'static {
@@ -76,6 +77,20 @@ pub trait Disk: Clone + Send + 'static {
     /// # Errors
     /// Whatever the system reports.
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// The same for a file that means nothing any more, and whose name says so durably. A long one may go little by little,
+    /// so that nobody has to wait until all of it is freed.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    fn dissolve(&self, name: &str) -> io::Result<()> {
+        self.remove(name)
+    }
+
+    /// Whether [`Disk::dissolve`] differs from [`Disk::remove`].
+    fn dissolves(&self) -> bool {
+        false
+    }
 
     /// All names, sorted.
     ///
@@ -217,6 +232,14 @@ impl Disk for OsDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.path(name))
+    }
+
+    fn dissolve(&self, name: &str) -> io::Result<()> {
+        dissolve(&self.path(name))
+    }
+
+    fn dissolves(&self) -> bool {
+        true
     }
 
     fn list(&self) -> io::Result<Vec<String>> {

@@ -10,6 +10,7 @@ mod config;
 mod contract;
 mod dice;
 mod disk;
+mod dissolve;
 mod error;
 pub mod failpoint;
 mod guard;

@@ -109,6 +109,7 @@ fn owner_of(name: &str) -> Option<Owner> {
         "_manifest.json",
         "_state.json",
         "_state.prev.json",
+        "_state.gone.json",
         ".lock",
         ".synced",
         ".sled",

@@ -23,6 +23,7 @@ use protocol::planted;
 
 use crate::disk::Disk;
 use crate::json::log::is_no_space;
+use crate::json::names::Names;
 use crate::json::recovery::{Home, Replay};
 use crate::json::spare;
 use crate::json::state_file::{self, Content};
@@ -147,6 +148,7 @@ pub(crate) fn install<S: Fold, D: Disk>(
     step(4)?;
     home.remove(&second)?;
     link(home, &names.state, &second).map_err(home.io("keep", &names.state))?;
+    hold_replaced(home)?;
     home.rename(&second, &names.previous)?;
     step(5)?;
     home.rename(&aside, &names.state)?;
@@ -155,17 +157,41 @@ pub(crate) fn install<S: Fold, D: Disk>(
     // If both were one file already, the second name stayed.
     home.remove(&second)?;
     collect(home, replaced)?;
+    free_replaced(home)?;
     Ok(len)
+}
+
+/// Gives the previous state file, which is about to be replaced, a second name: so replacing it frees nothing.
+fn hold_replaced<D: Disk>(home: &Home<D>) -> Result<(), Error> {
+    let Names { previous, gone, .. } = &home.names;
+    if !home.disk.dissolves() {
+        return Ok(());
+    }
+    home.remove(gone)?;
+    match home.disk.link(previous, gone) {
+        // Then it goes all at once, or there is none.
+        Err(error) if is_no_second_name(&error) || error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(home.io("hold", previous)),
+    }
+}
+
+/// Frees it, now that its old name is durably that of another file.
+fn free_replaced<D: Disk>(home: &Home<D>) -> Result<(), Error> {
+    let gone = &home.names.gone;
+    if !home.disk.dissolves() {
+        return Ok(());
+    }
+    match home.disk.dissolve(gone) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(home.io("remove", gone)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// A second name for a file, or a copy where the file system knows no such thing.
 fn link<D: Disk>(home: &Home<D>, name: &str, second: &str) -> io::Result<()> {
     use crate::disk::DiskFile;
     match home.disk.link(name, second) {
-        Err(error)
-            if error.kind() == io::ErrorKind::Unsupported
-                || error.kind() == io::ErrorKind::PermissionDenied =>
-        {
+        Err(error) if is_no_second_name(&error) => {
             let bytes = home.disk.read(name)?;
             let mut file = home.disk.create(second)?;
             file.append(&bytes)?;
@@ -173,6 +199,14 @@ fn link<D: Disk>(home: &Home<D>, name: &str, second: &str) -> io::Result<()> {
         }
         result => result,
     }
+}
+
+/// Whether the file system knows no second names.
+fn is_no_second_name(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
+    )
 }
 
 /// Removes the segments that lie wholly in the previous checkpoint, the oldest first.
@@ -211,5 +245,72 @@ pub(crate) fn is_for_lack_of_space(error: &Error) -> bool {
     match error {
         Error::Io { source, .. } => is_no_space(source),
         Error::Locked { .. } | Error::Mismatch(_) | Error::Corrupt(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use protocol::id::StoreId;
+    use protocol::participant::{NodeEntry, NodeState};
+
+    use super::*;
+    use crate::Owner;
+    use crate::disk::OsDisk;
+
+    /// A store with this many records in its state file.
+    fn home(dir: &Path, seq: Seq) -> Home<OsDisk> {
+        let owner = Owner::Node("N1".parse().unwrap());
+        let home = Home {
+            disk: OsDisk::new(dir),
+            names: Names::new(owner),
+            owner,
+            store: StoreId(7),
+        };
+        state_file::write(&home, &home.names.state, 0, Content::of(&state(seq))).unwrap();
+        home
+    }
+
+    fn state(seq: Seq) -> NodeState {
+        let accounts = (0..seq).map(|n| NodeEntry::Account(format!("a{n:06}").parse().unwrap(), 5, n));
+        NodeState::restore(seq, &mut { accounts }).unwrap()
+    }
+
+    fn cut(home: &Home<OsDisk>, seq: Seq, replaced: Seq) {
+        install(home, Content::of(&state(seq)), replaced).unwrap();
+    }
+
+    /// The state that a file holds, which must be whole.
+    fn held(home: &Home<OsDisk>, name: &str) -> NodeState {
+        let bytes = home.disk.read(name).unwrap();
+        state_file::read_any(home.store, &bytes).unwrap().state
+    }
+
+    #[test]
+    fn the_state_file_that_is_replaced_becomes_the_previous_one_and_nothing_is_left_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let lens = [50_000, 60_000, 90_000, 91_000];
+        let home = home(dir.path(), lens[0]);
+        let names = &home.names;
+        for pair in lens.windows(2) {
+            cut(&home, pair[1], pair[0]);
+            assert_eq!(held(&home, &names.state), state(pair[1]));
+            assert_eq!(held(&home, &names.previous), state(pair[0]));
+            let expected = [names.state.as_str(), &names.previous];
+            assert_eq!(home.disk.list().unwrap(), expected);
+        }
+    }
+
+    /// A crash between steps 4 and 5 leaves one file under both names.
+    #[test]
+    fn a_state_file_that_is_the_previous_one_too_stays_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = home(dir.path(), 60_000);
+        let names = &home.names;
+        home.disk.link(&names.state, &names.previous).unwrap();
+        cut(&home, 70_000, 60_000);
+        assert_eq!(held(&home, &names.state), state(70_000));
+        assert_eq!(held(&home, &names.previous), state(60_000));
     }
 }

@@ -4,8 +4,8 @@ use protocol::fold::Seq;
 
 use crate::Owner;
 
-/// Closed segments that are kept to be used again: as many as a checkpoint makes needless.
-const OLD_MAX: usize = 4;
+/// Closed segments that are kept to be used again: as many as a checkpoint of a long state makes needless.
+const OLD_MAX: usize = 16;
 
 /// The names of one owner's files.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Names {
     pub(crate) spare: String,
     /// Closed segments that nobody needs any more, kept to be written over as spare ones.
     pub(crate) old: [String; OLD_MAX],
+    /// What was the previous checkpoint, on its way out.
+    pub(crate) gone: String,
     stem: String,
 }
 
@@ -35,6 +37,7 @@ impl Names {
             next: format!("{stem}.next.jsonl"),
             spare: format!("{stem}.spare.tmp"),
             old: std::array::from_fn(|number| format!("{stem}.old{number}.tmp")),
+            gone: format!("{prefix}_state.gone.json.tmp"),
             stem,
         }
     }
@@ -62,10 +65,10 @@ impl Names {
     }
 
     /// What a crash may have left half written.
-    pub(crate) fn temporary(&self) -> [String; 4] {
+    pub(crate) fn temporary(&self) -> [String; 5] {
         let [state, previous, active] =
             [&self.state, &self.previous, &self.active].map(|name| format!("{name}.tmp"));
-        [state, previous, active, self.spare.clone()]
+        [state, previous, active, self.spare.clone(), self.gone.clone()]
     }
 }
 

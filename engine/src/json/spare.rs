@@ -169,7 +169,7 @@ mod tests {
     fn only_so_many_are_put_by_and_all_are_forgotten() {
         let dir = tempfile::tempdir().unwrap();
         let home = home(dir.path());
-        for first in 1..10 {
+        for first in 1..100 {
             let closed = home.names.closed(first);
             std::fs::write(dir.path().join(&closed), b"x").unwrap();
             put_by(&home, &closed).unwrap();

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::dissolve::dissolve;
 use crate::{Error, Owner};
 
 /// How long a process that was just killed, or a thread of sled that has not noticed, may go on holding a lock.
@@ -160,6 +161,8 @@ impl Folders {
     pub(super) fn remove_retired(&self) -> Removal {
         let retired = self.retired.clone();
         Removal::begin(move || {
+            // sled's file is all but one of its bytes. Whatever comes of this is the removal's to tell.
+            _ = dissolve(&retired.join("db"));
             if let Err(error) = remove(&retired) {
                 log::warn!("{error}; it only takes up space, but the next start needs it gone");
             }
