@@ -1,8 +1,8 @@
 //! How the machine does while a load runs: a thread that sleeps, and syncs a file once a second.
 //!
-//! It shows whether a slow minute or a silence was the cluster's or the machine's: a thread that wants nothing is woken late
-//! only where there was no processor for anybody, and a sync of 128 bytes is long only where the disk was busy or stood still.
-//! Syncs under load wait for those of the stores, so they are longer than those of the calibration before and after.
+//! It helps to tell whether a slow minute or a silence was the cluster's or the machine's: a thread that wants nothing is
+//! woken very late where the processors were given to somebody else for a while, and a sync of 128 bytes is long where the
+//! disk stood still. Both wait for the cluster, too: syncs for those of the stores, the thread for a turn on a busy core.
 
 use std::mem;
 use std::path::Path;

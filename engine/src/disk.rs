@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::append_file::AppendFile;
-use crate::dissolve::dissolve;
+use crate::dissolve::Held;
 
 /// One directory.
 pub trait Disk: Clone + Send + 'static {
@@ -78,18 +78,10 @@ pub trait Disk: Clone + Send + 'static {
     /// Whatever the system reports.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// The same for a file that means nothing any more, and whose name says so durably. A long one may go little by little,
-    /// so that nobody has to wait until all of it is freed.
-    ///
-    /// # Errors
-    /// Whatever the system reports.
-    fn dissolve(&self, name: &str) -> io::Result<()> {
-        self.remove(name)
-    }
-
-    /// Whether [`Disk::dissolve`] differs from [`Disk::remove`].
-    fn dissolves(&self) -> bool {
-        false
+    /// Keeps a file that is about to be replaced or removed, so that it can be freed little by little afterwards.
+    fn hold(&self, name: &str) -> Held {
+        let _ = name;
+        Held::nothing()
     }
 
     /// All names, sorted.
@@ -234,12 +226,8 @@ impl Disk for OsDisk {
         fs::remove_file(self.path(name))
     }
 
-    fn dissolve(&self, name: &str) -> io::Result<()> {
-        dissolve(&self.path(name))
-    }
-
-    fn dissolves(&self) -> bool {
-        true
+    fn hold(&self, name: &str) -> Held {
+        Held::file(&self.path(name))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {

@@ -34,6 +34,7 @@ pub use config::{Owner, StoreConfig, StoreKind};
 pub use contract::{Engine, Opened, Stats};
 pub use dice::Dice;
 pub use disk::{Disk, DiskFile, OsDisk, OsFile};
+pub use dissolve::Held;
 pub use error::Error;
 pub use inspect::{Content, Inspection, inspect, inspect_on, owners, owners_on};
 pub use json::Clock;

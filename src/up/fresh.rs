@@ -109,12 +109,17 @@ fn owner_of(name: &str) -> Option<Owner> {
         "_manifest.json",
         "_state.json",
         "_state.prev.json",
-        "_state.gone.json",
         ".lock",
         ".synced",
         ".sled",
     ];
     let folders = [".sled.trial", ".sled.retired"];
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // Segments to be, and those that are kept to be used again.
+    let is_spare = || {
+        let middle = name.strip_prefix(&owner.log_stem())?.strip_suffix(".tmp")?;
+        (middle == ".spare" || middle.strip_prefix(".old").is_some_and(is_number)).then_some(())
+    };
     let is_log = || {
         let middle = name
             .strip_suffix(".tmp")
@@ -122,9 +127,10 @@ fn owner_of(name: &str) -> Option<Owner> {
             .strip_prefix(&owner.log_stem())?;
         let middle = middle.strip_suffix(".jsonl")?;
         let number = middle.strip_prefix('.').unwrap_or("0");
-        (middle == ".next" || number.bytes().all(|byte| byte.is_ascii_digit())).then_some(())
+        (middle == ".next" || is_number(number)).then_some(())
     };
-    (plain.contains(&whole) || folders.contains(&of_owner) || is_log().is_some()).then_some(owner)
+    let is_other = || is_log().or_else(is_spare).is_some();
+    (plain.contains(&whole) || folders.contains(&of_owner) || is_other()).then_some(owner)
 }
 
 #[cfg(test)]
@@ -142,6 +148,8 @@ mod tests {
             "node_N1_log.jsonl",
             "node_N1_log.jsonl.tmp",
             "node_N1_log.next.jsonl",
+            "node_N1_log.spare.tmp",
+            "node_N1_log.old11.tmp",
             "node_N1_log.123.jsonl",
             "node_N1.sled",
             "node_N1.sled.trial",
@@ -159,6 +167,8 @@ mod tests {
             "node_N1_notes.txt",
             "node_N1_log.jsonl.gz",
             "node_N1_log.old.jsonl",
+            "node_N1_log.old.tmp",
+            "node_N1_log..jsonl",
             "node_N1_state.json.bak",
             "node__state.json",
             "node_N1_tx_log.jsonl",

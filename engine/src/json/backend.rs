@@ -1,5 +1,6 @@
 //! The json backend while it runs: the log in front, checkpoints behind it.
 
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
@@ -153,6 +154,17 @@ impl<S: Fold, D: Disk> Backend<S, D> {
             records: 0,
             checkpoints: 0,
         }
+    }
+
+    /// Bytes that may still be written. Where they are not enough, segments that are only kept to be used again go.
+    fn free_space(&self, enough: u64) -> io::Result<u64> {
+        let free = self.home.disk.free_space()?;
+        // One in work may just be taking one of them.
+        if free >= enough || self.spare.is_in_work() {
+            return Ok(free);
+        }
+        spare::forget_old(&self.home).map_err(io::Error::other)?;
+        self.home.disk.free_space()
     }
 
     fn rotate_if_full(&mut self) -> Result<(), Error> {
@@ -399,13 +411,16 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<S, D> {
 
     fn has_room(&mut self, open: usize) -> bool {
         let now = (self.manner.clock)();
+        let open = u64::try_from(open).expect("memory fits in 64 bits");
+        let reserve = RESERVE + self.log.len() + open.saturating_mul(RESERVE_PER_OPEN);
+        let reserve = planted!(ReserveIgnored: reserve => 0);
         let appended = self.log.bytes();
         let stale = |room: &Room| {
             now.saturating_duration_since(room.asked) >= ROOM_AGE || appended - room.bytes >= ROOM_BYTES
         };
         let room = match self.room {
             Some(room) if !stale(&room) => room,
-            Some(_) | None => match self.home.disk.free_space() {
+            Some(_) | None => match self.free_space(reserve) {
                 Ok(free) => *self.room.insert(Room {
                     free,
                     asked: now,
@@ -417,9 +432,6 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<S, D> {
                 }
             },
         };
-        let open = u64::try_from(open).expect("memory fits in 64 bits");
-        let reserve = RESERVE + self.log.len() + open.saturating_mul(RESERVE_PER_OPEN);
-        let reserve = planted!(ReserveIgnored: reserve => 0);
         let has_room = room.free.saturating_sub(appended - room.bytes) >= reserve;
         self.is_full = !has_room;
         has_room

@@ -13,17 +13,19 @@
 //! | K5 K6 | the new one takes its place, the directory is synced | the old or the new one, each with the log behind it |
 //! | K10 K11 | segments wholly in the *previous* state file go, the directory is synced | more log than needed |
 //!
+//! The state file that loses its name at K4 is held open until then, and freed little by little.
+//!
 //! Step numbers are those of the fault catalogue; rotation comes first here, so that what is folded is closed.
 
 use std::io;
 use std::iter;
+use std::sync::atomic::AtomicBool;
 
 use protocol::fold::{Fold, Seq};
 use protocol::planted;
 
 use crate::disk::Disk;
 use crate::json::log::is_no_space;
-use crate::json::names::Names;
 use crate::json::recovery::{Home, Replay};
 use crate::json::spare;
 use crate::json::state_file::{self, Content};
@@ -148,7 +150,7 @@ pub(crate) fn install<S: Fold, D: Disk>(
     step(4)?;
     home.remove(&second)?;
     link(home, &names.state, &second).map_err(home.io("keep", &names.state))?;
-    hold_replaced(home)?;
+    let leaving = home.disk.hold(&names.previous);
     home.rename(&second, &names.previous)?;
     step(5)?;
     home.rename(&aside, &names.state)?;
@@ -157,41 +159,18 @@ pub(crate) fn install<S: Fold, D: Disk>(
     // If both were one file already, the second name stayed.
     home.remove(&second)?;
     collect(home, replaced)?;
-    free_replaced(home)?;
+    leaving.free(&AtomicBool::new(false));
     Ok(len)
-}
-
-/// Gives the previous state file, which is about to be replaced, a second name: so replacing it frees nothing.
-fn hold_replaced<D: Disk>(home: &Home<D>) -> Result<(), Error> {
-    let Names { previous, gone, .. } = &home.names;
-    if !home.disk.dissolves() {
-        return Ok(());
-    }
-    home.remove(gone)?;
-    match home.disk.link(previous, gone) {
-        // Then it goes all at once, or there is none.
-        Err(error) if is_no_second_name(&error) || error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result.map_err(home.io("hold", previous)),
-    }
-}
-
-/// Frees it, now that its old name is durably that of another file.
-fn free_replaced<D: Disk>(home: &Home<D>) -> Result<(), Error> {
-    let gone = &home.names.gone;
-    if !home.disk.dissolves() {
-        return Ok(());
-    }
-    match home.disk.dissolve(gone) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(home.io("remove", gone)(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 /// A second name for a file, or a copy where the file system knows no such thing.
 fn link<D: Disk>(home: &Home<D>, name: &str, second: &str) -> io::Result<()> {
     use crate::disk::DiskFile;
     match home.disk.link(name, second) {
-        Err(error) if is_no_second_name(&error) => {
+        Err(error)
+            if error.kind() == io::ErrorKind::Unsupported
+                || error.kind() == io::ErrorKind::PermissionDenied =>
+        {
             let bytes = home.disk.read(name)?;
             let mut file = home.disk.create(second)?;
             file.append(&bytes)?;
@@ -199,14 +178,6 @@ fn link<D: Disk>(home: &Home<D>, name: &str, second: &str) -> io::Result<()> {
         }
         result => result,
     }
-}
-
-/// Whether the file system knows no second names.
-fn is_no_second_name(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
-    )
 }
 
 /// Removes the segments that lie wholly in the previous checkpoint, the oldest first.
@@ -258,6 +229,7 @@ mod tests {
     use super::*;
     use crate::Owner;
     use crate::disk::OsDisk;
+    use crate::json::names::Names;
 
     /// A store with this many records in its state file.
     fn home(dir: &Path, seq: Seq) -> Home<OsDisk> {

@@ -22,8 +22,6 @@ pub(crate) struct Names {
     pub(crate) spare: String,
     /// Closed segments that nobody needs any more, kept to be written over as spare ones.
     pub(crate) old: [String; OLD_MAX],
-    /// What was the previous checkpoint, on its way out.
-    pub(crate) gone: String,
     stem: String,
 }
 
@@ -37,7 +35,6 @@ impl Names {
             next: format!("{stem}.next.jsonl"),
             spare: format!("{stem}.spare.tmp"),
             old: std::array::from_fn(|number| format!("{stem}.old{number}.tmp")),
-            gone: format!("{prefix}_state.gone.json.tmp"),
             stem,
         }
     }
@@ -65,10 +62,10 @@ impl Names {
     }
 
     /// What a crash may have left half written.
-    pub(crate) fn temporary(&self) -> [String; 5] {
+    pub(crate) fn temporary(&self) -> [String; 4] {
         let [state, previous, active] =
             [&self.state, &self.previous, &self.active].map(|name| format!("{name}.tmp"));
-        [state, previous, active, self.spare.clone(), self.gone.clone()]
+        [state, previous, active, self.spare.clone()]
     }
 }
 

@@ -246,7 +246,7 @@ fn parse<S: Fold>(store: StoreId, bytes: &[u8]) -> Result<Checkpoint<S>, String>
     let File { accounts, meta } = file;
     if !(FORMAT_OLDEST..=FORMAT).contains(&meta.format) {
         return Err(format!(
-            "it has format {}, this program knows {FORMAT}",
+            "it has format {}, this program knows {FORMAT_OLDEST} to {FORMAT}",
             meta.format
         ));
     }

@@ -18,10 +18,12 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::dissolve::dissolve;
+use crate::dissolve::Held;
 use crate::{Error, Owner};
 
 /// How long a process that was just killed, or a thread of sled that has not noticed, may go on holding a lock.
@@ -160,12 +162,12 @@ impl Folders {
     /// gigabyte.
     pub(super) fn remove_retired(&self) -> Removal {
         let retired = self.retired.clone();
-        Removal::begin(move || {
-            // sled's file is all but one of its bytes. Whatever comes of this is the removal's to tell.
-            _ = dissolve(&retired.join("db"));
+        Removal::begin(move |hurry| {
+            let database = Held::file(&retired.join("db"));
             if let Err(error) = remove(&retired) {
                 log::warn!("{error}; it only takes up space, but the next start needs it gone");
             }
+            database.free(hurry);
         })
     }
 
@@ -233,25 +235,35 @@ impl Folders {
 
 /// A removal that may still be under way. Whoever drops it waits for it.
 #[derive(Debug)]
-pub(super) struct Removal(Option<JoinHandle<()>>);
+pub(super) struct Removal {
+    thread: Option<JoinHandle<()>>,
+    /// Somebody waits for it.
+    hurry: Arc<AtomicBool>,
+}
 
 impl Removal {
     /// Without a thread to be had it is over at once.
-    fn begin(remove: impl FnOnce() + Clone + Send + 'static) -> Removal {
-        let thread = thread::Builder::new()
-            .name("remove".to_owned())
-            .spawn(remove.clone());
+    fn begin(remove: impl FnOnce(&AtomicBool) + Clone + Send + 'static) -> Removal {
+        let hurry: Arc<AtomicBool> = Arc::default();
+        let thread = thread::Builder::new().name("remove".to_owned()).spawn({
+            let (remove, hurry) = (remove.clone(), Arc::clone(&hurry));
+            move || remove(&hurry)
+        });
         if thread.is_err() {
-            remove();
+            remove(&AtomicBool::new(true));
         }
-        Removal(thread.ok())
+        Removal {
+            thread: thread.ok(),
+            hurry,
+        }
     }
 
-    /// Waits until it is over. Returns whether it was not before.
+    /// Waits until it is over, which is soon. Returns whether it was not before.
     pub(super) fn finish(&mut self) -> bool {
-        let Some(thread) = self.0.take() else {
+        let Some(thread) = self.thread.take() else {
             return false;
         };
+        self.hurry.store(true, Ordering::Relaxed);
         drop(thread.join()); // It has said what there is to say.
         true
     }
@@ -348,7 +360,7 @@ mod tests {
         let (begin, begun) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         let begun = Arc::new(Mutex::new(begun));
-        let mut removal = Removal::begin(move || {
+        let mut removal = Removal::begin(move |_: &AtomicBool| {
             begun.lock().unwrap().recv().unwrap();
             end.send(()).unwrap();
         });
