@@ -156,15 +156,11 @@ impl<S: Fold, D: Disk> Backend<S, D> {
         }
     }
 
-    /// Bytes that may still be written. Where they are not enough, segments that are only kept to be used again go.
     fn free_space(&self, enough: u64) -> io::Result<u64> {
-        let free = self.home.disk.free_space()?;
-        // One in work may just be taking one of them.
-        if free >= enough || self.spare.is_in_work() {
-            return Ok(free);
+        if self.spare.is_in_work() {
+            return self.home.disk.free_space(); // It may just be taking a segment that was put by.
         }
-        spare::forget_old(&self.home).map_err(io::Error::other)?;
-        self.home.disk.free_space()
+        spare::free_space(&self.home, enough)
     }
 
     fn rotate_if_full(&mut self) -> Result<(), Error> {

@@ -113,6 +113,19 @@ fn place_for<D: Disk>(home: &Home<D>) -> io::Result<Option<&String>> {
     Ok(None)
 }
 
+/// Bytes that may still be written. Where those are not `enough`, what was put by goes.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(crate) fn free_space<D: Disk>(home: &Home<D>, enough: u64) -> io::Result<u64> {
+    let free = home.disk.free_space()?;
+    if free >= enough {
+        return Ok(free);
+    }
+    forget_old(home).map_err(io::Error::other)?;
+    home.disk.free_space()
+}
+
 /// Removes what was put by.
 ///
 /// # Errors
@@ -163,6 +176,80 @@ mod tests {
             assert_eq!(u64::try_from(spare.len()).unwrap(), len, "{old_len} bytes before");
             assert!(!spare.contains(&b'x'), "{old_len} bytes before");
         }
+    }
+
+    /// A disk with room for one megabyte beside what was put by.
+    #[derive(Clone)]
+    struct Tight(OsDisk);
+
+    impl Disk for Tight {
+        type File = <OsDisk as Disk>::File;
+
+        fn create(&self, name: &str) -> io::Result<Self::File> {
+            self.0.create(name)
+        }
+
+        fn reuses(&self) -> bool {
+            true
+        }
+
+        fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+            self.0.read(name)
+        }
+
+        fn exists(&self, name: &str) -> io::Result<bool> {
+            self.0.exists(name)
+        }
+
+        fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+            self.0.rename(from, to)
+        }
+
+        fn link(&self, name: &str, link: &str) -> io::Result<()> {
+            self.0.link(name, link)
+        }
+
+        fn remove(&self, name: &str) -> io::Result<()> {
+            self.0.remove(name)
+        }
+
+        fn list(&self) -> io::Result<Vec<String>> {
+            self.0.list()
+        }
+
+        fn sync_dir(&self) -> io::Result<()> {
+            self.0.sync_dir()
+        }
+
+        fn free_space(&self) -> io::Result<u64> {
+            let is_full = self.list()?.iter().any(|name| name.contains(".old"));
+            Ok(if is_full { 0 } else { 1_000_000 })
+        }
+
+        fn display(&self, name: &str) -> String {
+            self.0.display(name)
+        }
+    }
+
+    #[test]
+    fn what_was_put_by_goes_where_there_is_not_enough_room_for_promises() {
+        let dir = tempfile::tempdir().unwrap();
+        let Home {
+            disk,
+            names,
+            owner,
+            store,
+        } = home(dir.path());
+        let home = Home {
+            disk: Tight(disk),
+            names,
+            owner,
+            store,
+        };
+        std::fs::write(dir.path().join(&home.names.old[3]), b"x").unwrap();
+        assert_eq!(free_space(&home, 0).unwrap(), 0, "enough: nothing is given up");
+        assert_eq!(free_space(&home, 1).unwrap(), 1_000_000);
+        assert!(home.disk.list().unwrap().is_empty());
     }
 
     #[test]

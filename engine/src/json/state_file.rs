@@ -466,7 +466,79 @@ impl<'de> Visitor<'de> for FileVisitor {
 
 #[cfg(test)]
 mod tests {
+    use protocol::id::{RequestId, TxnId};
+    use protocol::leg::BodyDigest;
+    use protocol::participant::{NodeEntry, NodeState, Progress, RequestEntry};
+    use protocol::reason::Reason;
+
     use super::*;
+    use crate::MemDisk;
+    use crate::json::names::Names;
+
+    const STORE: StoreId = StoreId(7);
+
+    /// A state in which requests have come as far as they can.
+    fn requests() -> NodeState {
+        let request = |n: u64, progress| {
+            let entry = RequestEntry {
+                digest: BodyDigest(0xab),
+                txn: TxnId::new(StoreId(0xc), 1, n),
+                progress,
+            };
+            NodeEntry::Request(RequestId(n.into()), entry)
+        };
+        let entries = [
+            request(1, Progress::Open),
+            request(2, Progress::Committed(5)),
+            request(3, Progress::Aborted(6, Box::new(Reason::Stale))),
+        ];
+        NodeState::restore(9, &mut entries.into_iter()).unwrap()
+    }
+
+    fn written(state: &NodeState) -> String {
+        let owner = Owner::Node("N1".parse().unwrap());
+        let home = Home {
+            disk: MemDisk::default(),
+            names: Names::new(owner),
+            owner,
+            store: STORE,
+        };
+        write(&home, "state", 0, Content::of(state)).unwrap();
+        String::from_utf8(home.disk.read("state").unwrap()).unwrap()
+    }
+
+    /// A file with another content, rightly sealed.
+    fn sealed_anew(text: &str) -> Vec<u8> {
+        let (body, _) = text.rsplit_once("\"checksum\":").unwrap();
+        let mut bytes = body.as_bytes().to_vec();
+        seal::seal(&mut bytes, SUFFIX);
+        bytes
+    }
+
+    #[test]
+    fn a_file_of_format_1_is_read_and_formats_nobody_knows_are_refused() {
+        let state = requests();
+        let text = written(&state);
+        let named = |n, progress: &str| format!(r#"{{"digest":"ab","txn":"c-1-{n}","progress":{progress}}}"#);
+        let older = text
+            .replace(r#""format":2"#, r#""format":1"#)
+            .replace(r#"["ab","c-1-1"]"#, &named(1, r#""open""#))
+            .replace(r#"["ab","c-1-2",5]"#, &named(2, r#"{"committed":5}"#))
+            .replace(
+                r#"["ab","c-1-3",6,"stale_prepare"]"#,
+                &named(3, r#"{"aborted":[6,"stale_prepare"]}"#),
+            );
+        assert!(!older.contains(r#"["ab""#), "all of it is as it was: {older}");
+        for text in [&text, &older] {
+            let read = read_any::<NodeState>(STORE, &sealed_anew(text)).unwrap();
+            assert_eq!(read.state, state);
+        }
+        for unknown in [FORMAT_OLDEST - 1, FORMAT + 1] {
+            let text = text.replace(r#""format":2"#, &format!(r#""format":{unknown}"#));
+            let refused = read_any::<NodeState>(STORE, &sealed_anew(&text)).unwrap_err();
+            assert!(refused.contains(&format!("format {unknown}")), "{refused}");
+        }
+    }
 
     /// Counts what was written and not synced.
     #[derive(Default)]

@@ -13,8 +13,13 @@ use crate::bank::{Bank, open_mem, step};
 
 const STEPS: u64 = 40;
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/stores/format_1")
+/// By the format of the state files.
+const FORMATS: [&str; 2] = ["format_1", "format_2"];
+
+fn folder(format: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/stores")
+        .join(format)
 }
 
 /// A store with a checkpoint, the one before, a closed segment and an active one.
@@ -33,16 +38,23 @@ fn written_now() -> (MemDisk, Bank) {
 }
 
 #[test]
-fn a_store_of_format_1_opens_whole() {
+fn a_store_of_any_format_so_far_opens_whole() {
     let (disk, bank) = written_now();
     if std::env::var_os("UPDATE_STORES").is_some() {
-        fs::create_dir_all(folder()).unwrap();
+        let [.., newest] = FORMATS;
+        fs::create_dir_all(folder(newest)).unwrap();
         for name in disk.list().unwrap() {
-            fs::write(folder().join(&name), disk.read(&name).unwrap()).unwrap();
+            fs::write(folder(newest).join(&name), disk.read(&name).unwrap()).unwrap();
         }
     }
+    for format in FORMATS {
+        opens_whole(format, &bank);
+    }
+}
+
+fn opens_whole(format: &str, bank: &Bank) {
     let old = MemDisk::new();
-    for entry in fs::read_dir(folder()).unwrap() {
+    for entry in fs::read_dir(folder(format)).unwrap() {
         let path = entry.unwrap().path();
         old.put(
             path.file_name().unwrap().to_str().unwrap(),
@@ -64,7 +76,7 @@ fn a_store_of_format_1_opens_whole() {
     }
     fired("P4");
     let opened = open_mem(&old).unwrap();
-    assert_eq!(opened.state, bank);
+    assert_eq!(opened.state, *bank, "{format}");
     assert_eq!(opened.notices, [""; 0]);
     // It is not only read: this version goes on where that one stopped.
     let (mut engine, mut bank) = (opened.engine, opened.state);

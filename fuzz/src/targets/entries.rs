@@ -220,7 +220,16 @@ pub(super) fn assemble(sequence: Seq, choices: &mut Choices<'_>) -> Vec<u8> {
     }
     let mut entries = Vec::new();
     while !choices.is_over() && entries.len() < 12 {
-        entries.push(serde_json::to_string(&entry(choices)).expect("an entry is JSON"));
+        let entry = entry(choices);
+        entries.push(
+            if let NodeEntry::Request(id, request) = &entry
+                && choices.flag()
+            {
+                of_format_1(*id, request)
+            } else {
+                serde_json::to_string(&entry).expect("an entry is JSON")
+            },
+        );
     }
     let text = format!(
         "{{\n{balances}  \"_meta\": {{\"format\":2,\"store\":\"{STORE}\",\"sequence\":{sequence},\"previous\":{sequence},\
@@ -230,6 +239,20 @@ pub(super) fn assemble(sequence: Seq, choices: &mut Choices<'_>) -> Vec<u8> {
     let mut file = text.into_bytes();
     disk::reseal_file(&mut file);
     file
+}
+
+/// A request as state files of format 1 have it.
+fn of_format_1(
+    id: RequestId,
+    RequestEntry {
+        digest,
+        txn,
+        progress,
+    }: &RequestEntry,
+) -> String {
+    let progress = serde_json::to_string(progress).expect("JSON");
+    let digest = serde_json::to_string(digest).expect("JSON");
+    format!("{{\"request\":[\"{id}\",{{\"digest\":{digest},\"txn\":\"{txn}\",\"progress\":{progress}}}]}}")
 }
 
 fn entry(choices: &mut Choices<'_>) -> NodeEntry {
