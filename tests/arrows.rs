@@ -38,6 +38,7 @@ impl Arrows {
                     "crc32fast",
                     "foldhash",
                     "hashbrown",
+                    "itoa",
                     "serde",
                     "smallvec",
                     "xxhash-rust",
