@@ -121,10 +121,13 @@ impl<'a, D: Disk> Peek<'a, D> {
             let mut bytes = match self.disk.read(&name) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    if index == 0 && !closed.is_empty() && !self.gaps_are_ends {
+                    let is_none = index == 0
+                        && closed.is_empty()
+                        && self.is_empty().map_err(|error| io("find", error))?;
+                    if index == 0 && !is_none && !self.gaps_are_ends {
                         return Ok(None);
                     }
-                    if index == 0 && closed.is_empty() {
+                    if is_none {
                         return Err(Error::Mismatch(format!(
                             "{} is not there: there is no log here",
                             self.disk.display(&name)
@@ -158,6 +161,12 @@ impl<'a, D: Disk> Peek<'a, D> {
         }
         self.page.next = None;
         Ok(Some(self.page))
+    }
+
+    /// Whether there is no segment at all. One may have been closed since the names were listed.
+    fn is_empty(&self) -> io::Result<bool> {
+        let listed = self.disk.list()?;
+        Ok(!listed.contains(&self.names.active) && self.names.closed_among(&listed).is_empty())
     }
 
     /// Takes the lines of one segment, the last one first. Returns whether there is room for more.
