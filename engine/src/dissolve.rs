@@ -38,10 +38,8 @@ impl Held {
         let Some(file) = self.0 else {
             return;
         };
-        let mut len = file.metadata().map_or(
-            0,
-            |metadata| if metadata.nlink() == 0 { metadata.len() } else { 0 },
-        );
+        let nameless = file.metadata().ok().filter(|metadata| metadata.nlink() == 0);
+        let mut len = nameless.map_or(0, |metadata| metadata.len());
         while len > STEP && !hurry.load(Ordering::Relaxed) {
             len -= STEP;
             if file.set_len(len).is_err() {

@@ -556,9 +556,15 @@ impl RequestId {
         }
     }
 
+    /// Its bits, as two numbers: the higher ones first.
+    pub(crate) fn halves(self) -> [u64; 2] {
+        let low = self.0 & u128::from(u64::MAX);
+        [self.0 >> 64, low].map(|half| u64::try_from(half).expect("half of the bits"))
+    }
+
     pub(crate) fn text(self) -> Text<32> {
         let mut text = Text::new();
-        text.push_all_hex(self.0);
+        self.halves().into_iter().for_each(|half| text.push_all_hex(half));
         text
     }
 }

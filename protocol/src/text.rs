@@ -61,12 +61,9 @@ impl<const N: usize> Text<N> {
         self.push_bytes(text.as_bytes());
     }
 
-    /// Adds all 32 hexadecimal digits of `value`.
-    pub(crate) fn push_all_hex(&mut self, value: u128) {
-        let halves = [value >> 64, value & u128::from(u64::MAX)];
-        for half in halves.map(|half| u64::try_from(half).expect("half of the bits")) {
-            self.push_bytes(&hex_digits(half));
-        }
+    /// Adds all sixteen hexadecimal digits of `value`.
+    pub(crate) fn push_all_hex(&mut self, value: u64) {
+        self.push_bytes(&hex_digits(value));
     }
 
     /// Adds `value` in hexadecimal without leading zeros.
@@ -111,7 +108,8 @@ mod tests {
                 text.push_hex(value);
                 text.push("-");
                 let wide = u128::from(value) << 64 | u128::from(!value);
-                text.push_all_hex(wide);
+                text.push_all_hex(value);
+                text.push_all_hex(!value);
                 let expected = format!("{value}-{value:x}-{wide:032x}");
                 assert_eq!(text.as_str(), expected);
             }

@@ -195,11 +195,6 @@ impl Aside {
     }
 }
 
-fn halves(RequestId(id): RequestId) -> [u64; 2] {
-    let low = id & u128::from(u64::MAX);
-    [id >> 64, low].map(|half| u64::try_from(half).expect("half of the bits"))
-}
-
 /// A copy of the ended requests as they were at one moment, on its way in log order. An ended request never changes any
 /// more; it can only be forgotten.
 #[derive(Clone, Debug)]
@@ -392,7 +387,7 @@ impl Requests {
     ) -> Ended {
         Ended {
             seq,
-            request: halves(request),
+            request: request.halves(),
             digest,
             sequence: txn.at.sequence,
             epoch: self.aside.put_epoch(txn.coordinator, txn.at.epoch),
@@ -453,7 +448,7 @@ impl Requests {
     }
 
     fn ended(&self, request: RequestId) -> Option<&Ended> {
-        let wanted = halves(request);
+        let wanted = request.halves();
         let place = self
             .places
             .find(index::hash(&request), |place| self.at(place).request == wanted);
