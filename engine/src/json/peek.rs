@@ -120,21 +120,19 @@ impl<'a, D: Disk> Peek<'a, D> {
         for (index, name) in files.enumerate() {
             let mut bytes = match self.disk.read(&name) {
                 Ok(bytes) => bytes,
+                // Older segments go when a checkpoint replaces them.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && index > 0 => break,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let is_none = index == 0
-                        && closed.is_empty()
-                        && self.is_empty().map_err(|error| io("find", error))?;
-                    if index == 0 && !is_none && !self.gaps_are_ends {
-                        return Ok(None);
-                    }
-                    if is_none {
+                    if closed.is_empty() && self.is_empty().map_err(|error| io("find", error))? {
                         return Err(Error::Mismatch(format!(
                             "{} is not there: there is no log here",
                             self.disk.display(&name)
                         )));
                     }
-                    // Older segments go when a checkpoint replaces them.
-                    break;
+                    if self.gaps_are_ends {
+                        break;
+                    }
+                    return Ok(None);
                 }
                 Err(error) => return Err(io("read", error)),
             };
