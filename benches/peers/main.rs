@@ -17,6 +17,7 @@ use benches::measure::{Audit, Measurement, measure_at};
 use benches::options::Options;
 use benches::site::Site;
 use benches::summary::grouped;
+use benches::turns::{figure, median, twopence_beside};
 use benches::workload::{Dist, Workload};
 use clap::Parser;
 
@@ -178,17 +179,10 @@ fn print(rows: &[Row], args: &Args, calibration: &Calibration) {
     );
     for Row { what, peer, ours } in rows {
         let (peer, ours) = (median(peer), median(ours));
-        let shown = |figure: f64| {
-            if figure < 100.0 {
-                format!("{figure:.3}")
-            } else {
-                grouped(figure)
-            }
-        };
         println!(
             "{what:64}  {:>10}  {:>10}  {:>6.2}",
-            shown(peer),
-            shown(ours),
+            figure(peer),
+            figure(ours),
             ours / peer
         );
     }
@@ -208,7 +202,7 @@ fn options(args: &Args, dir: &Path, dist: Dist) -> Result<Options, String> {
         dist,
         warmup: Duration::from_secs(args.warmup),
         time: Duration::from_secs(args.seconds),
-        ..Options::new(binary()?, dir.to_owned())
+        ..Options::new(twopence_beside()?, dir.to_owned())
     })
 }
 
@@ -281,37 +275,6 @@ impl Peer {
     }
 }
 
-/// The `twopence` binary that stands beside this program.
-fn binary() -> Result<PathBuf, String> {
-    let here = std::env::current_exe().map_err(|error| error.to_string())?;
-    let beside = here.parent().map(|folder| folder.join("twopence"));
-    beside
-        .filter(|path| path.is_file())
-        .ok_or_else(|| "no twopence beside this program: run `cargo build --release` first".to_owned())
-}
-
 fn open_to_all() -> std::fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(0o755)
-}
-
-fn median(figures: &[f64]) -> f64 {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        len if len % 2 == 1 => sorted[len / 2],
-        len => f64::midpoint(sorted[len / 2 - 1], sorted[len / 2]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_the_middle_or_between_the_two_middles() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert!(median(&[]).is_nan());
-    }
 }

@@ -24,6 +24,7 @@ pub mod suite;
 pub mod summary;
 pub mod table;
 pub mod tally;
+pub mod turns;
 pub mod usage;
 pub mod watched;
 pub mod wire;

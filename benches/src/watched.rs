@@ -14,6 +14,7 @@ use crate::load::Tick;
 use crate::measure::{Audit, Measurement, measure_at};
 use crate::options::Options;
 use crate::site::Site;
+use crate::turns::median;
 
 /// Throughput with followers, as a share of that without, that is good enough.
 pub const THROUGHPUT_MIN: f64 = 0.95;
@@ -114,7 +115,7 @@ pub fn pairs(
         });
     }
     let median_of = |figure: fn(&Figures) -> f64, side: fn(&Pair) -> &Figures| {
-        median(pairs.iter().map(|pair| figure(side(pair))).collect())
+        median(&pairs.iter().map(|pair| figure(side(pair))).collect::<Vec<f64>>())
     };
     let by = |figure: fn(&Figures) -> f64| {
         median_of(figure, |pair| &pair.watched) / median_of(figure, |pair| &pair.plain)
@@ -140,16 +141,6 @@ fn figures(measurement: &Measurement) -> Figures {
         per_second: measurement.per_second,
         server_cpu_us_per_txn: used.map(|used| used.cpu_us_per_txn).sum(),
         audit: measurement.audit.clone(),
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => 0.0,
-        len if len % 2 == 1 => values[middle],
-        _ => f64::midpoint(values[middle - 1], values[middle]),
     }
 }
 
@@ -270,16 +261,5 @@ impl fmt::Display for Watched {
             "Followers were told {} sights and lost {}; at the end one transaction in {} was kept",
             self.sights, self.dropped, self.every
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_the_one_in_the_middle_or_between_the_two() {
-        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
-        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
     }
 }
