@@ -18,7 +18,9 @@ fn every_figure_is_found_on_both_sides() {
     assert_eq!(rows.len(), 12, "{table}");
     for row in rows {
         let figures = row.split_whitespace().rev().take(3);
-        let figures: Vec<f64> = figures.map(|figure| figure.replace(',', "").parse().unwrap()).collect();
+        let figures: Vec<f64> = figures
+            .map(|figure| figure.replace(',', "").parse().unwrap())
+            .collect();
         assert!(figures.iter().all(|figure| *figure > 0.0), "{row}");
     }
     let left = std::fs::read_dir(dir.path()).unwrap().count();
