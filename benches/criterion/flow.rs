@@ -152,13 +152,13 @@ impl World {
     fn new(pieces: Pieces, dir: &Path, orders: &mut Orders) -> World {
         let participant = |index: usize| {
             let config = ParticipantConfig {
-                node: orders.nodes[index].clone(),
+                node: orders.nodes[index],
                 store: StoreId(index.try_into().expect("small")),
                 store_kind: "json".to_owned(),
                 locking: Locking::NoWait,
                 request_window: REQUEST_WINDOW,
             };
-            let owner = Owner::Node(config.node.clone());
+            let owner = Owner::Node(config.node);
             Process::new(pieces, dir, owner, |state| Participant::new(config, state))
         };
         let config = CoordinatorConfig {
@@ -181,10 +181,7 @@ impl World {
                 session: SESSION,
                 coordinator: COORDINATOR,
             });
-            world
-                .coordinator
-                .inputs
-                .push(CoordinatorInput::Connected(id.clone()));
+            world.coordinator.inputs.push(CoordinatorInput::Connected(*id));
         }
         (0..4).for_each(|_| world.turns());
         for accounts in orders.accounts.clone() {
@@ -226,9 +223,7 @@ impl World {
         for (node, id) in nodes.iter_mut().zip(node_ids()) {
             node.turn(|Outgoing { message, .. }| {
                 let message = through(*pieces, bytes, message);
-                coordinator
-                    .inputs
-                    .push(CoordinatorInput::Node(id.clone(), message));
+                coordinator.inputs.push(CoordinatorInput::Node(id, message));
             });
         }
     }
@@ -258,7 +253,7 @@ struct Orders {
 impl Orders {
     fn new() -> Orders {
         let nodes = node_ids();
-        let accounts = nodes.clone().map(|node| {
+        let accounts = nodes.map(|node| {
             let place = |account| format!("{node}/a{account:08}").parse().expect("a good place");
             (0..ACCOUNTS).map(place).collect()
         });
