@@ -51,6 +51,8 @@ pub struct Measurement {
     pub minutes: Vec<Minute>,
     /// What it cost each process, the load generator last.
     pub processes: Vec<Process>,
+    /// What processes of our own warned of meanwhile.
+    pub warnings: Vec<String>,
     /// What the audit at the end said.
     pub audit: Audit,
 }
@@ -190,6 +192,7 @@ pub fn measure_at(
     let load = load(site, options, DRAIN, calibration.as_mut())?;
 
     site.forget_peaks();
+    let warned_before = site.warnings();
     let before = Moment::now(site)?;
     let long = options.time > Duration::from_secs(60);
     let pulse = site.dir().filter(|_| long).map(Pulse::begin);
@@ -209,6 +212,8 @@ pub fn measure_at(
     let audit = Audit::from(site.audit()?);
     options.check_interrupt()?;
 
+    let mut warnings = site.warnings();
+    warnings.retain(|warning| !warned_before.contains(warning));
     let processes = before.until(after, heard.whole.all(), lasted);
     let seconds = options.time.as_secs_f64();
     Ok(Measurement {
@@ -225,6 +230,7 @@ pub fn measure_at(
         timeline: heard.seconds.iter().map(|second| second.committed).collect(),
         longest_gap_ms: ms(longest(heard.seconds.iter().map(|second| second.longest_gap))),
         processes,
+        warnings,
         audit,
     })
 }

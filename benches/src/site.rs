@@ -183,6 +183,18 @@ impl Site {
         self.pids().into_iter().filter_map(used).collect()
     }
 
+    /// What the processes of ours have warned of so far, each line behind its process's name.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let Some(Own { cluster, .. }) = &self.own else {
+            return Vec::new();
+        };
+        let lines = |target: Target| {
+            let lines = cluster.log_lines(target).into_iter();
+            lines.map(move |line| format!("{}: {line}", name(target)))
+        };
+        cluster.targets().into_iter().flat_map(lines).collect()
+    }
+
     /// From now on, the peaks of memory are those since now.
     pub(crate) fn forget_peaks(&self) {
         for (_, pid) in self.pids() {

@@ -8,6 +8,9 @@ use crate::measure::{Audit, Measurement, Setting, ratio};
 /// Lines of the drawn distribution.
 const LINES: usize = 12;
 
+/// Warnings that are shown of each run.
+const WARNINGS: usize = 20;
+
 /// Length of its longest bar.
 const BAR_LEN: u64 = 32;
 
@@ -40,6 +43,12 @@ impl fmt::Display for Measurement {
             writeln!(f, "  Longest    {:.1} ms without any answer", self.longest_gap_ms)?;
         }
         self.write_costs(f)?;
+        for warning in self.warnings.iter().take(WARNINGS) {
+            writeln!(f, "  Warned     {warning}")?;
+        }
+        if let Some(more @ 1..) = self.warnings.len().checked_sub(WARNINGS) {
+            writeln!(f, "  Warned     {more} times more")?;
+        }
         match &self.audit {
             Audit::Exact => write!(f, "  Audit      exact: no money was made or lost"),
             Audit::Violated => write!(f, "  Audit      VIOLATED: money was made or lost"),

@@ -20,6 +20,7 @@ mod outbox;
 mod serve;
 mod service;
 mod signals;
+mod slow;
 mod tap;
 mod watchers;
 

@@ -29,6 +29,7 @@ use protocol::message::watch::Held;
 use crate::gate::Gate;
 use crate::net::{Happening, Net};
 use crate::service::{self, Input, Message, Service, Timer, To};
+use crate::slow::Slow;
 use crate::tap::{self, Tap};
 use crate::watchers::Watchers;
 use crate::{Dial, Error, Limits, Listen, Meaning, Peer, Session, Stopper};
@@ -133,6 +134,7 @@ impl Reactor {
             tap: Tap::new(now),
             gate: self.has_gate.then(Gate::new),
             watchers: Watchers::default(),
+            slow: Slow::new(now),
             now,
         };
         turns.start()?;
@@ -166,6 +168,8 @@ struct Loop<'a, S: Service> {
     /// Where messages about transactions may be held; only coordinators have one.
     gate: Option<Gate<Said<S>>>,
     watchers: Watchers,
+    /// How long turns take.
+    slow: Slow,
     /// The time of this turn.
     now: Instant,
 }
@@ -185,6 +189,7 @@ impl<S: Service> Loop<'_, S> {
         self.balance();
         let (before, stopped) = (self.now, self.clock_stands_still());
         self.now = self.net.wait(self.deadline())?;
+        self.slow.begin(self.now);
         if stopped {
             self.turn.postpone(self.now.saturating_duration_since(before));
         }
@@ -377,9 +382,10 @@ impl<S: Service> Loop<'_, S> {
 
     fn sync_and_send(&mut self) -> Result<(), Error> {
         let begin = Instant::now();
-        let mut now = self.now;
+        let (mut now, mut synced) = (self.now, begin);
         if let Some(through) = self.turn.sync(self.now)? {
             now = Instant::now();
+            synced = now;
             self.tap.synced(through, now.saturating_duration_since(begin));
         }
         let mut post = Post::past_gate(&mut self.net, &*self.service, &mut self.tap, &mut self.body, now);
@@ -390,8 +396,13 @@ impl<S: Service> Loop<'_, S> {
         for session in mem::take(&mut self.hangups) {
             self.net.hang_up(session);
         }
+        let sent = Instant::now();
         let wanted = self.turn.tend(self.machine)?;
-        self.tend_at = wanted.map(|ms| Instant::now() + Duration::from_millis(ms));
+        let end = Instant::now();
+        self.tend_at = wanted.map(|ms| end + Duration::from_millis(ms));
+        if let Some(line) = self.slow.end([begin, synced, sent, end]) {
+            log::warn!("{line}");
+        }
         self.service.watch(&self.net.counters, self.turn.stats());
         Ok(())
     }
