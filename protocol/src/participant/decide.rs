@@ -272,7 +272,8 @@ impl Participant {
 
     /// Everything that waited for the transaction's end here.
     pub(super) fn ended(&mut self, txn: TxnId, effects: &mut Effects<Participant>) {
-        self.prepared_at.remove(&txn);
+        self.prepared_since.remove(&txn);
+        self.queue.forget_birth(&txn);
         self.wake_reads(txn, effects);
         self.check_freeze(effects);
         self.let_pass(txn, effects);

@@ -31,7 +31,7 @@ pub use state::{CoordinatorSeen, Finished, Forced, NodeEntry, NodeKey, NodeState
 
 use crate::effects::{Effects, Machine, Urgency};
 use crate::fold::{Fold, Seq};
-use crate::id::{Birth, CoordinatorId, NodeId, StoreId, TxnId};
+use crate::id::{CoordinatorId, NodeId, StoreId, TxnId};
 use crate::index::Key;
 use crate::locking::Locking;
 use crate::message::{FromNode, NodeAnswer, NodeQuestion, ToNode};
@@ -127,15 +127,6 @@ impl Key for ParticipantTimer {
     }
 }
 
-/// Since when a transaction is prepared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Since {
-    /// The tick in which that was first seen.
-    tick: u64,
-    /// When its request was born; not known of what was found prepared at the start.
-    birth: Option<Birth>,
-}
-
 /// A node's side of two-phase commit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Participant {
@@ -145,9 +136,11 @@ pub struct Participant {
     /// decision is durable at the coordinator.
     forced: Seq,
     sessions: BTreeMap<SessionId, Session>,
-    /// Ticks since the start, and since when each prepared transaction is.
+    /// Ticks since the start.
     tick: u64,
-    prepared_at: Keyed<TxnId, Since>,
+    /// Since when a transaction is prepared: the ticks up to then. Each tick notes it of those that are new, since hardly
+    /// any lives to see one.
+    prepared_since: Keyed<TxnId, u64>,
     queue: Queue,
     reads: BTreeMap<u64, Read>,
     next_read: u64,
@@ -208,15 +201,13 @@ impl Machine for Participant {
 impl Participant {
     /// A participant with a recovered state.
     pub fn new(config: ParticipantConfig, state: NodeState) -> Participant {
-        let found = Since { tick: 0, birth: None };
-        let prepared_at = state.prepared().keys().map(|&txn| (txn, found)).collect();
         Participant {
             config,
             forced: state.seq(),
             state,
             sessions: BTreeMap::new(),
             tick: 0,
-            prepared_at,
+            prepared_since: Keyed::default(),
             queue: Queue::default(),
             reads: BTreeMap::new(),
             next_read: 0,
@@ -339,10 +330,14 @@ impl Participant {
 
     /// Once a second: whoever is in doubt asks, until there is an answer with authority (R20).
     fn on_tick(&mut self, effects: &mut Effects<Participant>) {
-        let since = self.tick;
+        let doubtful: Vec<TxnId> = self.prepared_since.keys().copied().collect();
+        let prepared = self.state.prepared();
+        let new = prepared.that(|txn, _| !self.prepared_since.contains_key(txn));
+        let new: Vec<TxnId> = new.map(|(&txn, _)| txn).collect();
+        for txn in new {
+            self.prepared_since.insert(txn, self.tick);
+        }
         self.tick += 1;
-        let doubtful = self.prepared_at.that(|_, at| at.tick < since);
-        let doubtful: Vec<TxnId> = doubtful.map(|(&txn, _)| txn).collect();
         for txn in doubtful {
             self.inquire(txn, effects);
             if planted!(InDoubtGuesses) {

@@ -119,8 +119,8 @@ impl Participant {
 
     /// For how many seconds this process has seen a transaction prepared.
     pub(super) fn held_s(&self, txn: TxnId) -> u64 {
-        let since = self.prepared_at.get(&txn);
-        since.map_or(0, |since| self.tick - since.tick)
+        let since = self.prepared_since.get(&txn);
+        since.map_or(0, |since| self.tick - since)
     }
 
     /// An operator forces the end of a prepared transaction. Idempotent; never overwrites what has ended.

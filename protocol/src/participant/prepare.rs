@@ -5,7 +5,7 @@ use alloc::format;
 use super::queue::Ahead;
 use super::session::Session;
 use super::state::{is_merged, net};
-use super::{NodeRecord, Participant, SessionId, Since};
+use super::{NodeRecord, Participant, SessionId};
 use crate::effects::{Effects, Urgency};
 use crate::fold::{Fold, Seq};
 use crate::id::TxnId;
@@ -120,8 +120,9 @@ impl Participant {
                 };
                 let urgency = planted!(VoteBeforeSync: Urgency::Forced => Urgency::Lazy);
                 let durable = self.append(record, urgency, effects);
-                let (tick, birth) = (self.tick, Some(birth));
-                self.prepared_at.insert(txn, Since { tick, birth });
+                if self.config.locking == Locking::Wait {
+                    self.queue.note_birth(txn, birth);
+                }
                 effects.send(
                     session,
                     FromNode::Vote {

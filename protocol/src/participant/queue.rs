@@ -17,12 +17,13 @@ use alloc::vec::Vec;
 
 use super::{Participant, SessionId};
 use crate::effects::Effects;
-use crate::id::{AccountId, TxnId};
+use crate::id::{AccountId, Birth, TxnId};
 use crate::leg::Operation;
 use crate::locking::Age;
 use crate::message::Prepare;
 use crate::planted;
 use crate::reason::{Holder, Reason, Refusal};
+use crate::table::Keyed;
 
 /// Longest queue; whoever finds it full aborts at once. As many as one coordinator may have open.
 const QUEUE_LEN_MAX: usize = 16_384;
@@ -53,6 +54,8 @@ pub(super) struct Queue {
     lines: BTreeMap<AccountId, BTreeSet<Age>>,
     /// Whom to look at again when that transaction is out of the way.
     behind: BTreeMap<TxnId, BTreeSet<Age>>,
+    /// When the requests of those that others may wait for were born.
+    births: Keyed<TxnId, Birth>,
 }
 
 impl Queue {
@@ -62,6 +65,16 @@ impl Queue {
 
     pub(super) fn contains(&self, txn: &TxnId) -> bool {
         self.waiters.contains_key(txn)
+    }
+
+    /// It is prepared, and others may wait for it.
+    pub(super) fn note_birth(&mut self, txn: TxnId, birth: Birth) {
+        self.births.insert(txn, birth);
+    }
+
+    /// It is not prepared any more.
+    pub(super) fn forget_birth(&mut self, txn: &TxnId) {
+        self.births.remove(txn);
     }
 
     /// Everybody for whom `which` is true, in the order in which they came as far as that matters.
@@ -174,7 +187,7 @@ impl Participant {
     /// The age of a transaction that is prepared here. What was found prepared at the start has none, and nobody waits for
     /// it: it may stay in doubt for long.
     fn age_of(&self, txn: TxnId) -> Option<Age> {
-        let birth = self.prepared_at.get(&txn)?.birth?;
+        let birth = *self.queue.births.get(&txn)?;
         Some(Age { birth, txn })
     }
 
