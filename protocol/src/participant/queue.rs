@@ -12,8 +12,9 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
+
+use smallvec::{SmallVec, smallvec};
 
 use super::{Participant, SessionId};
 use crate::effects::Effects;
@@ -227,7 +228,7 @@ impl Participant {
         if planted!(WaitersForgotten) {
             return;
         }
-        let mut gone = vec![gone];
+        let mut gone: SmallVec<[TxnId; 1]> = smallvec![gone];
         while let Some(next) = gone.pop() {
             // The youngest first: it came first.
             let behind = self.queue.behind.remove(&next).unwrap_or_default();

@@ -409,12 +409,16 @@ impl Requests {
             self.places.remove(index::hash(&last.request()), place);
             later.push(last);
         }
-        later.push(ended);
-        for one in later.into_iter().rev() {
-            let place = self.place(self.ended.len());
-            self.places.insert(index::hash(&one.request()), place);
-            self.ended.push_back(one);
+        self.push_back(ended);
+        while let Some(last) = later.pop() {
+            self.push_back(last);
         }
+    }
+
+    fn push_back(&mut self, ended: Ended) {
+        let place = self.place(self.ended.len());
+        self.places.insert(index::hash(&ended.request()), place);
+        self.ended.push_back(ended);
     }
 
     /// The place of the one that is `behind` the oldest by so many.
@@ -501,10 +505,8 @@ impl Requests {
             Progress::Committed(seq) => (seq, None),
             Progress::Aborted(seq, reason) => (seq, Some(reason)),
         };
-        let place = self.place(self.ended.len());
-        self.places.insert(index::hash(&request), place);
         let ended = self.aside(seq, request, digest, txn, aborted);
-        self.ended.push_back(ended);
+        self.push_back(ended);
         Ok(())
     }
 
