@@ -81,6 +81,20 @@ impl Index {
         self.find(hash, |_| true)
     }
 
+    /// The slot of the key with this hash; if there is none, it is given slot `new`.
+    pub(crate) fn find_or_insert(&mut self, hash: u32, mut holds: impl FnMut(u32) -> bool, new: u32) -> u32 {
+        let same = |slot: &Slot| slot.hash == hash && holds(slot.number);
+        let entry = self.slots.entry(spread(hash), same, Slot::spread);
+        entry.or_insert(Slot { hash, number: new }).get().number
+    }
+
+    /// Takes out the slot of the key with this hash, and says which it was, if there was one.
+    pub(crate) fn take(&mut self, hash: u32, mut holds: impl FnMut(u32) -> bool) -> Option<u32> {
+        let same = |slot: &Slot| slot.hash == hash && holds(slot.number);
+        let entry = self.slots.find_entry(spread(hash), same).ok()?;
+        Some(entry.remove().0.number)
+    }
+
     /// Adds the slot of a key that has none.
     pub(crate) fn insert(&mut self, hash: u32, number: u32) {
         self.slots
@@ -150,5 +164,10 @@ mod tests {
         assert!(index.remove(12, 50));
         assert_eq!(index.find(12, |number| number == 50), None);
         assert_eq!(index.find(12, |number| number == 51), Some(51));
+        assert_eq!(index.find_or_insert(12, |number| number == 51, 100), 51);
+        assert_eq!(index.find_or_insert(12, |number| number == 50, 100), 100);
+        assert_eq!(index.take(12, |number| number == 50), None);
+        assert_eq!(index.take(12, |number| number == 100), Some(100));
+        assert_eq!(index.take(12, |number| number == 100), None);
     }
 }

@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash, Hasher};
+use core::mem;
 
 use hashbrown::HashMap;
 
@@ -42,13 +43,13 @@ pub struct Keyed<K, V> {
 impl<K: Key, V> Keyed<K, V> {
     /// The value under `key`.
     pub fn get(&self, key: &K) -> Option<&V> {
-        let slot = self.slot(key, key.bucket())?;
+        let slot = self.slot(key)?;
         self.slots[place(slot)].as_ref().map(|(_, value)| value)
     }
 
     /// The same, to change it.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let slot = self.slot(key, key.bucket())?;
+        let slot = self.slot(key)?;
         self.slots[place(slot)].as_mut().map(|(_, value)| value)
     }
 
@@ -57,38 +58,45 @@ impl<K: Key, V> Keyed<K, V> {
     where
         V: Default,
     {
-        let hash = key.bucket();
-        let slot = match self.slot(&key, hash) {
-            Some(slot) => slot,
-            None => self.add(key, V::default(), hash),
-        };
-        let entry = self.slots[place(slot)].as_mut();
-        entry.map(|(_, value)| value).expect("found or just added")
+        let slot = self.slot_for(&key);
+        let entry = self.slots[place(slot)].get_or_insert_with(|| (key, V::default()));
+        &mut entry.1
     }
 
     /// Whether there is a value under `key`.
     pub fn contains_key(&self, key: &K) -> bool {
-        self.slot(key, key.bucket()).is_some()
+        self.slot(key).is_some()
     }
 
     /// Puts a value under `key`; returns the one that was there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let hash = key.bucket();
-        if let Some(slot) = self.slot(&key, hash) {
-            let before = self.slots[place(slot)].replace((key, value));
-            return before.map(|(_, value)| value);
+        let slot = self.slot_for(&key);
+        match &mut self.slots[place(slot)] {
+            Some((_, before)) => Some(mem::replace(before, value)),
+            empty @ None => {
+                *empty = Some((key, value));
+                None
+            }
         }
-        self.add(key, value, hash);
-        None
     }
 
     /// Takes the value under `key` away.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let hash = key.bucket();
-        let slot = self.slot(key, hash)?;
-        self.index.remove(hash, slot);
+        let holds = |slot| holds(&self.slots, slot, key);
+        let slot = self.index.take(key.bucket(), holds)?;
         self.free.push(slot);
         self.slots[place(slot)].take().map(|(_, value)| value)
+    }
+
+    /// Takes away the entries of which `unwanted` is true. `removed` hears of each key, in no order that means anything.
+    pub(crate) fn remove_that(&mut self, unwanted: impl Fn(&K, &V) -> bool, mut removed: impl FnMut(K)) {
+        for (slot, entry) in (0..).zip(&mut self.slots) {
+            if let Some((key, _)) = entry.take_if(|(key, value)| unwanted(key, value)) {
+                self.index.remove(key.bucket(), slot);
+                self.free.push(slot);
+                removed(key);
+            }
+        }
     }
 
     /// How many entries there are.
@@ -112,20 +120,21 @@ impl<K: Key, V> Keyed<K, V> {
         entries.map(|(_, value)| value).for_each(visit);
     }
 
-    /// Adds an entry whose key has none.
-    fn add(&mut self, key: K, value: V, hash: u32) -> u32 {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            u32::try_from(self.slots.len() - 1).expect("fewer than four billion entries")
-        });
-        self.slots[place(slot)] = Some((key, value));
-        self.index.insert(hash, slot);
-        slot
+    fn slot(&self, key: &K) -> Option<u32> {
+        self.index
+            .find(key.bucket(), |slot| holds(&self.slots, slot, key))
     }
 
-    fn slot(&self, key: &K, hash: u32) -> Option<u32> {
-        let holds = |slot| matches!(&self.slots[place(slot)], Some((other, _)) if other == key);
-        self.index.find(hash, holds)
+    /// The slot of `key`. If it has none it is given one without an entry, where the caller puts its own.
+    fn slot_for(&mut self, key: &K) -> u32 {
+        let behind_all = || u32::try_from(self.slots.len()).expect("fewer than four billion entries");
+        let new = self.free.last().copied().unwrap_or_else(behind_all);
+        let holds = |slot| holds(&self.slots, slot, key);
+        let slot = self.index.find_or_insert(key.bucket(), holds, new);
+        if slot == new && self.free.pop().is_none() {
+            self.slots.push(None);
+        }
+        slot
     }
 
     fn unordered(&self) -> impl Iterator<Item = (&K, &V)> {
@@ -164,17 +173,11 @@ impl<K: Key + Copy + Ord, V> Keyed<K, V> {
         let wanted = self.unordered().filter(|(_, value)| wanted(value));
         wanted.map(|(key, _)| *key).min()
     }
+}
 
-    /// Takes away the entries of which `unwanted` is true; returns their keys, in order.
-    pub(crate) fn remove_that(&mut self, unwanted: impl Fn(&K, &V) -> bool) -> Vec<K> {
-        let unwanted = self.unordered().filter(|(key, value)| unwanted(key, value));
-        let mut removed: Vec<K> = unwanted.map(|(key, _)| *key).collect();
-        for key in &removed {
-            self.remove(key);
-        }
-        removed.sort_unstable();
-        removed
-    }
+/// Whether that slot is the one of `key`.
+fn holds<K: Eq, V>(slots: &[Option<(K, V)>], slot: u32, key: &K) -> bool {
+    matches!(&slots[place(slot)], Some((other, _)) if other == key)
 }
 
 impl<K, V> Default for Keyed<K, V> {
@@ -243,8 +246,11 @@ mod tests {
         assert_eq!(table.keys().copied().collect::<Vec<u64>>(), expected);
         assert_eq!(table.that(|key, _| key % 2 == 0).count(), 33);
         assert_eq!(table.first_that(|_| true), Some(1));
-        let removed = table.remove_that(|key, _| key % 10 == 0);
+        let mut removed = Vec::new();
+        table.remove_that(|key, _| key % 10 == 0, |key| removed.push(key));
+        removed.sort_unstable();
         assert_eq!(removed, [10, 20, 40, 50, 70, 80]);
+        assert!(!removed.iter().any(|key| table.contains_key(key)));
         assert_eq!(table.len(), 60);
     }
 }

@@ -276,8 +276,8 @@ impl NodeState {
         let passed = |txn: &TxnId, finished: &Finished| {
             txn.coordinator == coordinator && txn.at < below && !finished.awaits_truth()
         };
-        let passed = self.finished.remove_that(passed);
-        touched.extend(passed.into_iter().map(NodeKey::Finished));
+        self.finished
+            .remove_that(passed, |txn| touched.push(NodeKey::Finished(txn)));
     }
 
     fn seen_mut(&mut self, id: CoordinatorId, touched: &mut Vec<NodeKey>) -> &mut CoordinatorSeen {
