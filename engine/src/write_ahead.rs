@@ -4,7 +4,6 @@
 //! get wrong elsewhere. One sync covers every record that waits (group commit). A forced record is synced by the next
 //! [`WriteAhead::flush`]; a lazy one rides along with any sync and is synced alone once it is 5 ms old.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,7 @@ const LAZY: Duration = Duration::from_millis(5);
 /// An engine together with the messages that wait for it.
 pub struct WriteAhead<M: Machine> {
     engine: Box<dyn Engine<M::State>>,
-    waiting: VecDeque<Outgoing<M::To, M::Message>>,
+    waiting: Vec<Outgoing<M::To, M::Message>>,
     /// The newest record given to the engine.
     appended: Seq,
     /// Everything up to here has to be synced by the next flush.
@@ -35,7 +34,7 @@ impl<M: Machine> WriteAhead<M> {
         let synced = engine.synced();
         WriteAhead {
             engine,
-            waiting: VecDeque::new(),
+            waiting: Vec::new(),
             appended: synced,
             force: synced,
             unsynced_since: None,
@@ -69,15 +68,15 @@ impl<M: Machine> WriteAhead<M> {
             self.force <= self.appended,
             "only what was appended can be forced"
         );
-        for send in effects.sends.drain(..) {
+        for send in &effects.sends {
             assert!(
                 send.shows <= self.appended,
                 "{} shows record {} before it exists",
                 send.message,
                 send.shows
             );
-            self.waiting.push_back(send);
         }
+        self.waiting.append(&mut effects.sends);
         Ok(())
     }
 
@@ -101,16 +100,12 @@ impl<M: Machine> WriteAhead<M> {
 
     /// Hands over, in the order they were sent, the messages that show synced records only. One that still waits
     /// does not hold back those behind it.
-    pub fn drain_released(&mut self, mut send: impl FnMut(Outgoing<M::To, M::Message>)) {
+    pub fn drain_released(&mut self, send: impl FnMut(Outgoing<M::To, M::Message>)) {
         let synced = self.engine.synced();
-        for _ in 0..self.waiting.len() {
-            let message = self.waiting.pop_front().expect("counted above");
-            if message.shows <= synced || planted!(SentBeforeSync) {
-                send(message);
-            } else {
-                self.waiting.push_back(message);
-            }
-        }
+        let released = self
+            .waiting
+            .extract_if(.., |message| message.shows <= synced || planted!(SentBeforeSync));
+        released.for_each(send);
     }
 
     /// Until when [`WriteAhead::flush`] must be called, if records wait for a sync.
