@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash, Hasher};
+use core::hint::black_box;
 use core::mem;
 
 use hashbrown::HashMap;
@@ -99,6 +100,17 @@ impl<K: Key, V> Keyed<K, V> {
         }
     }
 
+    /// Where an entry most probably stands, if it is there. Looks at the index alone.
+    pub(crate) fn likely(&self, key: &K) -> Option<u32> {
+        self.index.likely(key.bucket())
+    }
+
+    /// Looks at the entry that stands there: at its key, and at `part` of the rest.
+    pub(crate) fn look_at<T>(&self, slot: u32, part: impl Fn(&V) -> T) {
+        let entry = self.slots[place(slot)].as_ref();
+        black_box(entry.map(|(key, value)| (key.bucket(), part(value))));
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
@@ -176,6 +188,7 @@ impl<K: Key + Copy + Ord, V> Keyed<K, V> {
 }
 
 /// Whether that slot is the one of `key`.
+#[inline]
 fn holds<K: Eq, V>(slots: &[Option<(K, V)>], slot: u32, key: &K) -> bool {
     matches!(&slots[place(slot)], Some((other, _)) if other == key)
 }

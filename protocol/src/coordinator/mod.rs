@@ -21,7 +21,8 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::hint::black_box;
+
+use smallvec::SmallVec;
 
 pub use record::CoordinatorRecord;
 pub use state::{CoordinatorEntry, CoordinatorKey, CoordinatorState, NodeSeen, OpenTxn, Phase};
@@ -203,6 +204,9 @@ pub struct Coordinator {
     has_room: bool,
 }
 
+/// Where a handful of transactions stand in a table.
+type Slots = SmallVec<[u32; 32]>;
+
 impl Machine for Coordinator {
     type State = CoordinatorState;
     type Input = CoordinatorInput;
@@ -211,11 +215,20 @@ impl Machine for Coordinator {
     type Timer = CoordinatorTimer;
 
     fn look_ahead(&self, inputs: &[CoordinatorInput]) {
+        let (mut live, mut open) = (Slots::new(), Slots::new());
         for input in inputs {
             if let CoordinatorInput::Node(_, FromNode::Vote { txn, .. } | FromNode::Ack { txn, .. }) = input {
-                black_box(self.live.get(txn).map(|live| live.since));
-                black_box(self.state.open().get(txn).map(|open| open.phase));
+                live.extend(self.live.likely(txn));
+                open.extend(self.state.open().likely(txn));
             }
+        }
+        // Now that the indexes have said where it is: reads it.
+        for slot in live {
+            self.live
+                .look_at(slot, |live| (live.since, live.participants.len()));
+        }
+        for slot in open {
+            self.state.open().look_at(slot, |open| open.phase);
         }
     }
 
