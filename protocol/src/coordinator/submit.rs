@@ -28,7 +28,9 @@ impl Coordinator {
                 return self.reply_outcome(client, Outcome::Rejected { why: bad.to_string() }, effects);
             }
         };
-        if let Err(outcome) = self.admit(&order, repeated, effects) {
+        let participants = order.participants();
+        let home_node = order.home();
+        if let Err(outcome) = self.admit(&participants, home_node, repeated, effects) {
             return self.reply_outcome(client, outcome, effects);
         }
         let txn = TxnId {
@@ -41,8 +43,6 @@ impl Coordinator {
             digest: order.digest(),
             repeated,
         };
-        let participants = order.participants();
-        let home_node = order.home();
         let alone = participants.len() == 1;
         let refusal = participants.iter().find_map(|&node| self.unusable(node));
         let asked = if refusal.is_none() {
@@ -105,7 +105,8 @@ impl Coordinator {
     /// Answers at once what can be answered without a transaction.
     fn admit(
         &self,
-        order: &Order,
+        participants: &[NodeId],
+        home: NodeId,
         repeated: bool,
         effects: &mut Effects<Coordinator>,
     ) -> Result<(), Outcome> {
@@ -113,7 +114,6 @@ impl Coordinator {
             txn: None,
             refusal: reason.into(),
         };
-        let participants = order.participants();
         if let Some(&node) = participants.iter().find(|node| !self.config.nodes.contains(node)) {
             return Err(aborted(Reason::UnknownNode(node)));
         }
@@ -126,7 +126,6 @@ impl Coordinator {
                 aborted(Reason::CoordinatorDiskFull)
             });
         }
-        let home = order.home();
         if repeated {
             return match self.unusable(home) {
                 Some(refusal) if planted!(SilentHomeMeansAbort) => Err(aborted(refusal.reason)),
