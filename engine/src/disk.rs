@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub trait Disk: Clone + Send + 'static {
     fn create(&self, name: &str) -> io::Result<Self::File>;
 
     /// Opens a file to be filled anew from its start, with its blocks and at most its first `len` bytes kept until they are
-    /// written over. `None` where that gains nothing over [`Disk::create`].
+    /// written over. `None` where that gains nothing over [`Disk::create`], and for a file that has another name as well.
     ///
     /// # Errors
     /// Whatever the system reports.
@@ -192,7 +192,11 @@ impl Disk for OsDisk {
 
     fn reuse(&self, name: &str, len: u64) -> io::Result<Option<OsFile>> {
         let file = OpenOptions::new().write(true).open(self.path(name))?;
-        if file.metadata()?.len() > len {
+        let metadata = file.metadata()?;
+        if metadata.nlink() != 1 {
+            return Ok(None);
+        }
+        if metadata.len() > len {
             file.set_len(len)?;
         }
         Ok(Some(AppendFile::new(file)))

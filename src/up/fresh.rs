@@ -113,7 +113,7 @@ fn owner_of(name: &str) -> Option<Owner> {
         ".synced",
         ".sled",
     ];
-    let folders = [".sled.trial", ".sled.retired"];
+    let others = [".sled.trial", ".sled.retired", "_state.old.tmp"];
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // Segments to be, and those that are kept to be used again.
     let is_spare = || {
@@ -130,7 +130,7 @@ fn owner_of(name: &str) -> Option<Owner> {
         (middle == ".next" || is_number(number)).then_some(())
     };
     let is_other = || is_log().or_else(is_spare).is_some();
-    (plain.contains(&whole) || folders.contains(&of_owner) || is_other()).then_some(owner)
+    (plain.contains(&whole) || others.contains(&of_owner) || is_other()).then_some(owner)
 }
 
 #[cfg(test)]
@@ -144,6 +144,7 @@ mod tests {
             "node_N1_manifest.json",
             "node_N1_state.json",
             "node_N1_state.json.tmp",
+            "node_N1_state.old.tmp",
             "node_N-10_state.prev.json",
             "node_N1_log.jsonl",
             "node_N1_log.jsonl.tmp",

@@ -470,6 +470,8 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<S, D> {
                 len,
             });
             self.checkpoint_ended(result, now)?;
+            // What this one was the last to need.
+            spare::forget_old(&self.home)?;
         }
         Ok(())
     }

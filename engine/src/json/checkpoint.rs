@@ -13,7 +13,8 @@
 //! | K5 K6 | the new one takes its place, the directory is synced | the old or the new one, each with the log behind it |
 //! | K10 K11 | segments wholly in the *previous* state file go, the directory is synced | more log than needed |
 //!
-//! The state file that loses its name at K4 is held open until then, and freed little by little.
+//! The state file that loses its name at K4 is kept under another one, and the next checkpoint is written over it (see
+//! [outdated]). Where that cannot be it is held open until then, and freed little by little.
 //!
 //! Step numbers are those of the fault catalogue; rotation comes first here, so that what is folded is closed.
 
@@ -26,6 +27,7 @@ use protocol::planted;
 
 use crate::disk::Disk;
 use crate::json::log::is_no_space;
+use crate::json::outdated;
 use crate::json::recovery::{Home, Replay};
 use crate::json::spare;
 use crate::json::state_file::{self, Content};
@@ -137,7 +139,9 @@ pub(crate) fn install<S: Fold, D: Disk>(
     let names = &home.names;
     let [aside, second, ..] = names.temporary();
     step(2)?;
-    let len = match state_file::write(home, &aside, replaced, content) {
+    let written =
+        outdated::take(home, &aside).and_then(|file| state_file::write(home, file, replaced, content));
+    let len = match written {
         Ok(len) => len,
         Err(error) => {
             if is_no_space(&error) || error.kind() == io::ErrorKind::BrokenPipe {
@@ -150,6 +154,7 @@ pub(crate) fn install<S: Fold, D: Disk>(
     step(4)?;
     home.remove(&second)?;
     link(home, &names.state, &second).map_err(home.io("keep", &names.state))?;
+    outdated::keep(home).map_err(home.io("keep", &names.previous))?;
     let leaving = home.disk.hold(&names.previous);
     home.rename(&second, &names.previous)?;
     step(5)?;
@@ -240,7 +245,8 @@ mod tests {
             owner,
             store: StoreId(7),
         };
-        state_file::write(&home, &home.names.state, 0, Content::of(&state(seq))).unwrap();
+        let file = home.disk.create(&home.names.state).unwrap();
+        state_file::write(&home, file, 0, Content::of(&state(seq))).unwrap();
         home
     }
 
@@ -260,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_file_that_is_replaced_becomes_the_previous_one_and_nothing_is_left_over() {
+    fn the_state_file_that_is_replaced_becomes_the_previous_one_and_the_one_before_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let lens = [50_000, 60_000, 90_000, 91_000];
         let home = home(dir.path(), lens[0]);
@@ -269,7 +275,10 @@ mod tests {
             cut(&home, pair[1], pair[0]);
             assert_eq!(held(&home, &names.state), state(pair[1]));
             assert_eq!(held(&home, &names.previous), state(pair[0]));
-            let expected = [names.state.as_str(), &names.previous];
+            let mut expected = vec![names.state.as_str(), &names.previous];
+            if pair[0] > lens[0] {
+                expected.insert(1, &names.outdated);
+            }
             assert_eq!(home.disk.list().unwrap(), expected);
         }
     }
@@ -281,8 +290,10 @@ mod tests {
         let home = home(dir.path(), 60_000);
         let names = &home.names;
         home.disk.link(&names.state, &names.previous).unwrap();
-        cut(&home, 70_000, 60_000);
-        assert_eq!(held(&home, &names.state), state(70_000));
-        assert_eq!(held(&home, &names.previous), state(60_000));
+        for (next, last) in [(70_000, 60_000), (80_000, 70_000), (90_000, 80_000)] {
+            cut(&home, next, last);
+            assert_eq!(held(&home, &names.state), state(next));
+            assert_eq!(held(&home, &names.previous), state(last));
+        }
     }
 }

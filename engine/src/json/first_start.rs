@@ -78,7 +78,9 @@ pub(crate) fn make<S: Fold, D: Disk>(home: &Home<D>) -> Result<Option<String>, E
 
 fn put_state<S: Fold, D: Disk>(home: &Home<D>, name: &str, state: &S) -> Result<(), Error> {
     let aside = format!("{name}.tmp");
-    state_file::write(home, &aside, 0, Content::of(state)).map_err(home.io("write", &aside))?;
+    let file = home.disk.create(&aside);
+    file.and_then(|file| state_file::write(home, file, 0, Content::of(state)))
+        .map_err(home.io("write", &aside))?;
     home.rename(&aside, name)?;
     home.sync_dir()
 }

@@ -18,6 +18,7 @@ mod inspect;
 mod line;
 mod log;
 mod names;
+mod outdated;
 mod packed;
 mod peek;
 mod recovery;

@@ -22,6 +22,8 @@ pub(crate) struct Names {
     pub(crate) spare: String,
     /// Closed segments that nobody needs any more, kept to be written over as spare ones.
     pub(crate) old: [String; OLD_MAX],
+    /// A checkpoint that nobody needs any more, kept to be written over by the next one.
+    pub(crate) outdated: String,
     stem: String,
 }
 
@@ -34,6 +36,7 @@ impl Names {
             active: format!("{stem}.jsonl"),
             next: format!("{stem}.next.jsonl"),
             spare: format!("{stem}.spare.tmp"),
+            outdated: format!("{prefix}_state.old.tmp"),
             old: std::array::from_fn(|number| format!("{stem}.old{number}.tmp")),
             stem,
         }

@@ -15,6 +15,7 @@ use protocol::planted;
 use crate::Error;
 use crate::disk::{Disk, DiskFile};
 use crate::json::log::is_no_space;
+use crate::json::names::Names;
 use crate::json::recovery::Home;
 
 /// Line breaks written by one call, and the most that may wait for the system to write them out.
@@ -23,7 +24,7 @@ const STEP: u64 = 1024 * 1024;
 /// On a disk with less room than this many spare segments every byte is for promises.
 const FREE_MIN: u64 = 8;
 
-/// On a disk with less room no needless segment is kept.
+/// On a disk with less room nothing needless is kept.
 const PUT_BY_FREE_MIN: u64 = 1024 * 1024 * 1024;
 
 /// Makes an empty file, synced and named as the next segment, with line breaks for `len` bytes of log. `None` if the disk
@@ -101,8 +102,16 @@ pub(crate) fn put_by<D: Disk>(home: &Home<D>, segment: &str) -> Result<(), Error
     }
 }
 
+/// Whether files of no more use are kept on this disk, to be written over.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(crate) fn has_room_to_keep(disk: &impl Disk) -> io::Result<bool> {
+    Ok(disk.reuses() && disk.free_space()? >= PUT_BY_FREE_MIN)
+}
+
 fn place_for<D: Disk>(home: &Home<D>) -> io::Result<Option<&String>> {
-    if !home.disk.reuses() || home.disk.free_space()? < PUT_BY_FREE_MIN {
+    if !has_room_to_keep(&home.disk)? {
         return Ok(None);
     }
     for old in &home.names.old {
@@ -126,7 +135,7 @@ pub(crate) fn free_space<D: Disk>(home: &Home<D>, enough: u64) -> io::Result<u64
     home.disk.free_space()
 }
 
-/// Removes what was put by.
+/// Removes what was put by, also a checkpoint.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -134,7 +143,10 @@ pub(crate) fn forget_old<D: Disk>(home: &Home<D>) -> Result<(), Error> {
     if !home.disk.reuses() {
         return Ok(());
     }
-    home.names.old.iter().try_for_each(|old| home.remove(old))
+    let Names { old, outdated, .. } = &home.names;
+    old.iter()
+        .chain([outdated])
+        .try_for_each(|name| home.remove(name))
 }
 
 #[cfg(test)]
@@ -144,7 +156,6 @@ mod tests {
     use super::*;
     use crate::Owner;
     use crate::disk::OsDisk;
-    use crate::json::names::Names;
     use protocol::id::StoreId;
 
     fn home(dir: &Path) -> Home<OsDisk> {

@@ -71,19 +71,19 @@ impl<S: Fold> Content<'_, S> {
     }
 }
 
-/// Writes a checkpoint into a new file `name` and syncs the file. Returns its length in bytes.
+/// Writes a checkpoint into `file`, which is empty or to be written over, and syncs it. Returns its length in bytes.
 ///
 /// # Errors
 /// Whatever the disk or the entries report.
 pub(crate) fn write<S: Fold, D: Disk>(
     home: &Home<D>,
-    name: &str,
+    file: D::File,
     previous: Seq,
     content: Content<'_, S>,
 ) -> io::Result<u64> {
     let Content { seq, mut entries } = content;
     let mut writer = Writer {
-        file: home.disk.create(name)?,
+        file,
         buffer: Vec::with_capacity(CHUNK + 4096),
         crc: crc32fast::Hasher::new(),
         len: 0,
@@ -135,6 +135,8 @@ pub(crate) fn write<S: Fold, D: Disk>(
     let digits = seal::hex(writer.crc.finalize());
     let end = [&digits, SUFFIX].concat();
     writer.file.append(&end)?;
+    // It may be longer from a former life.
+    writer.file.trim()?;
     failpoint::check("checkpoint.k3")?;
     planted!(UnsyncedCheckpoint: writer.file.sync()? => ());
     Ok(writer.len + length(&end))
@@ -503,7 +505,8 @@ mod tests {
             owner,
             store: STORE,
         };
-        write(&home, "state", 0, Content::of(state)).unwrap();
+        let file = home.disk.create("state").unwrap();
+        write(&home, file, 0, Content::of(state)).unwrap();
         String::from_utf8(home.disk.read("state").unwrap()).unwrap()
     }
 

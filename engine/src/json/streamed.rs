@@ -400,7 +400,8 @@ mod tests {
 
     fn written(state: &NodeState) -> Vec<u8> {
         let home = home();
-        state_file::write(&home, "state", 3, Content::of(state)).unwrap();
+        let file = home.disk.create("state").unwrap();
+        state_file::write(&home, file, 3, Content::of(state)).unwrap();
         home.disk.read("state").unwrap()
     }
 

@@ -1,0 +1,128 @@
+//! The checkpoint that the previous one replaces: kept, and written over by the next one.
+//!
+//! Each checkpoint needs as much space as the one that goes gives back. A disk that is told at once which blocks have
+//! become free (`mount -o discard`) would hear of a hundred megabytes with every checkpoint, and may answer by standing still for
+//! some tenths of a second at a moment of its own choosing. A file that is written over frees nothing, and finds its
+//! blocks where they are.
+
+use std::io;
+
+use crate::disk::Disk;
+use crate::json::recovery::Home;
+use crate::json::spare;
+
+/// Gives the previous checkpoint, which is about to lose its name, another one. Not where there is little room, nor where
+/// a file cannot have two names.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(crate) fn keep<D: Disk>(home: &Home<D>) -> io::Result<()> {
+    let (disk, names) = (&home.disk, &home.names);
+    if !spare::has_room_to_keep(disk)? || disk.exists(&names.outdated)? {
+        return Ok(());
+    }
+    match disk.link(&names.previous, &names.outdated) {
+        Err(error) if cannot_link(&error) => Ok(()),
+        result => result,
+    }
+}
+
+/// An empty file `name` for a checkpoint: the kept one, or a new one.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(crate) fn take<D: Disk>(home: &Home<D>, name: &str) -> io::Result<D::File> {
+    let (disk, kept) = (&home.disk, &home.names.outdated);
+    if disk.reuses() && disk.exists(kept)? {
+        match disk.rename(kept, name) {
+            Ok(()) => {
+                // While its old name may come back, it may be a checkpoint that still counts.
+                disk.sync_dir()?;
+                if let Some(file) = disk.reuse(name, u64::MAX)? {
+                    return Ok(file);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // Its room was needed just now.
+            Err(error) => return Err(error),
+        }
+    }
+    disk.create(name)
+}
+
+/// Whether a second name was refused since the previous checkpoint is none yet, or by a file system that knows no such
+/// thing.
+fn cannot_link(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotFound, PermissionDenied, Unsupported};
+    [NotFound, PermissionDenied, Unsupported].contains(&error.kind())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::Owner;
+    use crate::disk::{DiskFile, OsDisk};
+    use crate::json::names::Names;
+    use protocol::id::StoreId;
+
+    fn home(dir: &Path) -> Home<OsDisk> {
+        Home {
+            disk: OsDisk::new(dir),
+            names: Names::new(Owner::Coordinator),
+            owner: Owner::Coordinator,
+            store: StoreId(7),
+        }
+    }
+
+    fn write(home: &Home<OsDisk>, text: &[u8]) {
+        let mut file = take(home, "new").unwrap();
+        file.append(text).unwrap();
+        file.trim().unwrap();
+        file.sync().unwrap();
+    }
+
+    #[test]
+    fn what_is_written_over_keeps_its_blocks_and_nothing_that_it_held() {
+        use std::os::unix::fs::MetadataExt;
+        for len in [0, 1, 5000, 70_000] {
+            let dir = tempfile::tempdir().unwrap();
+            let home = home(dir.path());
+            let path = |name: &str| dir.path().join(name);
+            fs::write(path(&home.names.previous), vec![b'x'; 50_000]).unwrap();
+            let inode = fs::metadata(path(&home.names.previous)).unwrap().ino();
+            keep(&home).unwrap();
+            fs::write(path("another"), "another").unwrap();
+            fs::rename(path("another"), path(&home.names.previous)).unwrap();
+            let text = vec![b'y'; len];
+            write(&home, &text);
+            assert_eq!(fs::read(path("new")).unwrap(), text);
+            assert_eq!(fs::metadata(path("new")).unwrap().ino(), inode);
+            assert_eq!(fs::read(path(&home.names.previous)).unwrap(), b"another");
+            assert!(!home.disk.exists(&home.names.outdated).unwrap());
+        }
+    }
+
+    /// A checkpoint that fails between the two steps leaves one file under both names.
+    #[test]
+    fn a_checkpoint_that_still_counts_is_never_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = home(dir.path());
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path(&home.names.previous), "it counts").unwrap();
+        keep(&home).unwrap();
+        write(&home, b"new");
+        assert_eq!(fs::read(path("new")).unwrap(), b"new");
+        assert_eq!(fs::read(path(&home.names.previous)).unwrap(), b"it counts");
+    }
+
+    #[test]
+    fn without_one_that_was_kept_a_file_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = home(dir.path());
+        keep(&home).unwrap();
+        write(&home, b"new");
+        assert_eq!(home.disk.list().unwrap(), ["new"]);
+    }
+}
