@@ -271,6 +271,9 @@ mod tests {
         let lens = [50_000, 60_000, 90_000, 91_000];
         let home = home(dir.path(), lens[0]);
         let names = &home.names;
+        // From an earlier life, and longer than any of these.
+        let long = vec![b'x'; 10 * 1024 * 1024];
+        std::fs::write(dir.path().join(&names.outdated), long).unwrap();
         for pair in lens.windows(2) {
             cut(&home, pair[1], pair[0]);
             assert_eq!(held(&home, &names.state), state(pair[1]));
