@@ -3,7 +3,7 @@
 //! The mock is two-phase commit with everything left out but what cannot be: five processes that tell each other the same
 //! messages over loopback, in as few system calls, and make as many records durable at the same places, one sync a turn.
 //! It has no accounts, no locks, no request ids, no checksums, no recovery, and its records are bytes that say nothing. What lies
-//! between the two is the price of all that.
+//! between the two is the price of all that. A silence that both know is the machine's.
 
 mod coordinator;
 mod line;
@@ -120,6 +120,8 @@ struct Figures {
     per_second: Vec<f64>,
     p50_ms: Vec<f64>,
     cpu_us: Vec<f64>,
+    /// The longest time without any answer, in all rounds.
+    longest_gap_ms: f64,
 }
 
 fn compare(args: &Args) -> Result<(), String> {
@@ -145,7 +147,8 @@ fn compare(args: &Args) -> Result<(), String> {
         for (case, [theirs, ours]) in CASES.iter().zip(&mut found) {
             let load = mock.load(case.clients, case.in_flight, single.warmup, single.time);
             let load = load.map_err(text)?;
-            theirs.add(load.per_second, load.times.spread().p50_ms, load.cpu_us);
+            let gap_ms = load.longest_gap.as_secs_f64() * 1000.0;
+            theirs.add(load.per_second, load.times.spread().p50_ms, load.cpu_us, gap_ms);
             if case.batch {
                 measure(&batch_site, &batched, case, ours)?;
             } else {
@@ -183,15 +186,22 @@ fn measure(site: &Site, options: &Options, case: &Case, ours: &mut Figures) -> R
     if found.audit != Audit::Exact {
         return Err(format!("the audit did not end well: {:?}", found.audit));
     }
-    ours.add(found.per_second, found.latency.p50_ms, found.cpu_us_per_txn());
+    let cpu_us = found.cpu_us_per_txn();
+    ours.add(
+        found.per_second,
+        found.latency.p50_ms,
+        cpu_us,
+        found.longest_gap_ms,
+    );
     Ok(())
 }
 
 impl Figures {
-    fn add(&mut self, per_second: f64, p50_ms: f64, cpu_us: f64) {
+    fn add(&mut self, per_second: f64, p50_ms: f64, cpu_us: f64, gap_ms: f64) {
         self.per_second.push(per_second);
         self.p50_ms.push(p50_ms);
         self.cpu_us.push(cpu_us);
+        self.longest_gap_ms = self.longest_gap_ms.max(gap_ms);
     }
 }
 
@@ -208,15 +218,13 @@ fn print(found: &[[Figures; 2]], args: &Args, calibration: &Calibration) {
     println!();
     println!("{:52}  {:>10}  {:>10}  {:>6}", "", "MOCK", "TWOPENCE", "RATIO");
     for (case, [theirs, ours]) in CASES.iter().zip(found) {
-        for (unit, of) in [
-            (
-                "transfers/s",
-                (|side| &side.per_second) as fn(&Figures) -> &Vec<f64>,
-            ),
-            ("p50 ms", |side| &side.p50_ms),
-            ("µs of processor time each", |side| &side.cpu_us),
+        let figures = |of: fn(&Figures) -> &Vec<f64>| (median(of(theirs)), median(of(ours)));
+        for (unit, (theirs, ours)) in [
+            ("transfers/s", figures(|side| &side.per_second)),
+            ("p50 ms", figures(|side| &side.p50_ms)),
+            ("µs of processor time each", figures(|side| &side.cpu_us)),
+            ("longest silence ms", (theirs.longest_gap_ms, ours.longest_gap_ms)),
         ] {
-            let (theirs, ours) = (median(of(theirs)), median(of(ours)));
             let what = format!("{}, {unit}", case.what);
             println!(
                 "{what:52}  {:>10}  {:>10}  {:>6.2}",

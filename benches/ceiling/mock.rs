@@ -35,6 +35,8 @@ pub(crate) struct Found {
     pub(crate) times: Latencies,
     /// Microseconds of processor time for each transaction, all processes together, as far as the system tells.
     pub(crate) cpu_us: f64,
+    /// The longest time without any outcome.
+    pub(crate) longest_gap: Duration,
 }
 
 impl Mock {
@@ -107,6 +109,7 @@ impl Mock {
 
         let cpu_before = self.cpu();
         let (mut committed, mut whole, mut times) = (0_u32, 0_u32, Latencies::new());
+        let (mut answered_at, mut longest_gap) = (warmup, Duration::ZERO);
         let mut open = sent_at.len();
         while open > 0 {
             server::wait(&mut poll, &mut events, Some(DRAIN))?;
@@ -122,6 +125,10 @@ impl Mock {
                 let mut answered = Vec::new();
                 if !line.receive(|message| answered.push(message))? {
                     return Err(ErrorKind::ConnectionReset.into());
+                }
+                if !answered.is_empty() && elapsed >= warmup && elapsed < warmup + time {
+                    longest_gap = longest_gap.max(elapsed.saturating_sub(answered_at));
+                    answered_at = elapsed;
                 }
                 for Message { place, .. } in answered {
                     let place = usize::try_from(place).expect("at least 32 bits");
@@ -145,6 +152,7 @@ impl Mock {
             per_second: f64::from(committed) / time.as_secs_f64(),
             times,
             cpu_us: cpu.as_secs_f64() * 1e6 / f64::from(whole),
+            longest_gap,
         })
     }
 
@@ -158,7 +166,8 @@ impl Mock {
 
 impl Drop for Mock {
     fn drop(&mut self) {
-        for server in &mut self.servers {
+        // The coordinator first: it would miss its nodes.
+        for server in self.servers.iter_mut().rev() {
             // One that has ended already is no matter.
             let _ = server.kill();
             let _ = server.wait();

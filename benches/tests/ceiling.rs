@@ -15,7 +15,7 @@ fn every_figure_is_found_on_both_sides() {
     assert!(output.status.success(), "{said}");
     let table = String::from_utf8_lossy(&output.stdout);
     let rows: Vec<&str> = table.lines().filter(|line| line.contains(", ")).skip(2).collect();
-    assert_eq!(rows.len(), 12, "{table}");
+    assert_eq!(rows.len(), 16, "{table}");
     for row in rows {
         let figures = row.split_whitespace().rev().take(3);
         let figures: Vec<f64> = figures
