@@ -22,6 +22,8 @@ const LISTENER: Token = Token(usize::MAX);
 struct Open {
     /// The line of its client.
     client: usize,
+    /// The first of its two participants.
+    first: usize,
     /// A participant has voted, and waits for the other.
     voted: bool,
     /// The same of acknowledgements. Those of the transaction that was here before may come late.
@@ -49,6 +51,7 @@ pub(crate) fn run(dir: &Path, nodes: &[String]) -> io::Result<()> {
         .register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(1024);
     let mut open: Vec<Open> = Vec::new();
+    let mut begun = 0_usize;
     let mut arrived: Vec<Message> = Vec::new();
     let mut decided: Vec<u32> = Vec::new();
     loop {
@@ -80,8 +83,11 @@ pub(crate) fn run(dir: &Path, nodes: &[String]) -> io::Result<()> {
                     Word::Request => {
                         log.add(BEGIN_RECORDS);
                         open[at].client = from;
-                        let word = Word::Prepare;
-                        each_participant(at, nodes.len(), |node| add(&mut lines, node, word, place));
+                        open[at].first = begun % nodes.len();
+                        begun += 1;
+                        for node in participants(open[at], nodes.len()) {
+                            add(&mut lines, node, Word::Prepare, place);
+                        }
                     }
                     Word::Vote => {
                         if second(&mut open[at].voted) {
@@ -105,8 +111,9 @@ pub(crate) fn run(dir: &Path, nodes: &[String]) -> io::Result<()> {
         }
         for place in decided.drain(..) {
             let at = usize::try_from(place).expect("at least 32 bits");
-            let word = Word::Commit;
-            each_participant(at, nodes.len(), |node| add(&mut lines, node, word, place));
+            for node in participants(open[at], nodes.len()) {
+                add(&mut lines, node, Word::Commit, place);
+            }
             add(&mut lines, open[at].client, Word::Outcome, place);
         }
         for line in lines.iter_mut().flatten() {
@@ -120,10 +127,9 @@ fn second(first_seen: &mut bool) -> bool {
     std::mem::replace(first_seen, !*first_seen)
 }
 
-/// The two nodes of the transaction at this place.
-fn each_participant(place: usize, nodes: usize, mut each: impl FnMut(usize)) {
-    each(place % nodes);
-    each((place + 1) % nodes);
+/// The two nodes of a transaction.
+fn participants(open: Open, nodes: usize) -> [usize; 2] {
+    [open.first, (open.first + 1) % nodes]
 }
 
 fn add(lines: &mut [Option<Line>], to: usize, word: Word, place: u32) {

@@ -51,7 +51,7 @@ pub struct Measurement {
     pub minutes: Vec<Minute>,
     /// What it cost each process, the load generator last.
     pub processes: Vec<Process>,
-    /// What processes of our own warned of meanwhile.
+    /// What processes of our own warned of meanwhile, the warm-up included.
     pub warnings: Vec<String>,
     /// What the audit at the end said.
     pub audit: Audit,
@@ -209,11 +209,11 @@ pub fn measure_at(
     if let Some(calibration) = &mut calibration {
         calibration.round().map_err(text)?;
     }
+    let mut warnings = site.warnings();
+    warnings.retain(|warning| !warned_before.contains(warning));
     let audit = Audit::from(site.audit()?);
     options.check_interrupt()?;
 
-    let mut warnings = site.warnings();
-    warnings.retain(|warning| !warned_before.contains(warning));
     let processes = before.until(after, heard.whole.all(), lasted);
     let seconds = options.time.as_secs_f64();
     Ok(Measurement {

@@ -183,7 +183,7 @@ impl Site {
         self.pids().into_iter().filter_map(used).collect()
     }
 
-    /// What the processes of ours have warned of so far, each line behind its process's name.
+    /// What the nodes and the first coordinator have warned of so far, if they are ours, each line behind its process's name.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let Some(Own { cluster, .. }) = &self.own else {
             return Vec::new();

@@ -26,7 +26,8 @@ pub trait Disk: Clone + Send + 'static {
     fn create(&self, name: &str) -> io::Result<Self::File>;
 
     /// Opens a file to be filled anew from its start, with its blocks and at most its first `len` bytes kept until they are
-    /// written over. `None` where that gains nothing over [`Disk::create`], and for a file that has another name as well.
+    /// written over. `None` where that gains nothing over [`Disk::create`], and for a file that has another name as well or
+    /// is none of its own.
     ///
     /// # Errors
     /// Whatever the system reports.
@@ -191,11 +192,11 @@ impl Disk for OsDisk {
     }
 
     fn reuse(&self, name: &str, len: u64) -> io::Result<Option<OsFile>> {
-        let file = OpenOptions::new().write(true).open(self.path(name))?;
-        let metadata = file.metadata()?;
-        if metadata.nlink() != 1 {
+        let metadata = fs::symlink_metadata(self.path(name))?;
+        if !metadata.is_file() || metadata.nlink() != 1 {
             return Ok(None);
         }
+        let file = OpenOptions::new().write(true).open(self.path(name))?;
         if metadata.len() > len {
             file.set_len(len)?;
         }

@@ -417,9 +417,13 @@ impl<S: Service> Loop<'_, S> {
             mut body,
             mut tap,
             gate,
+            mut slow,
             now,
             ..
         } = self;
+        if let Some(line) = slow.rest() {
+            log::warn!("{line}");
+        }
         log::info!("stopping: {}", net.stop.unwrap_or_default());
         net.stop_arrivals();
         let mut post = Post::past_gate(&mut net, &*service, &mut tap, &mut body, now);

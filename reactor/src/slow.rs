@@ -100,15 +100,25 @@ impl Slow {
                 self.worst = phases;
             }
         }
-        if self.gathered == 0 || self.gather_until.is_some_and(|until| now < until) {
+        if self.gather_until.is_some_and(|until| now < until) {
             return None;
         }
+        let line = self.rest()?;
+        self.gather_until = Some(now + TOGETHER);
+        Some(line)
+    }
+
+    /// What has been gathered and not told.
+    pub(crate) fn rest(&mut self) -> Option<String> {
         let line = match self.gathered {
+            0 => return None,
             1 => format!("a turn {}", self.worst),
-            many => format!("{many} turns were long; the longest {}", self.worst),
+            many => format!(
+                "{many} turns since the last such line were long; the longest {}",
+                self.worst
+            ),
         };
         (self.gathered, self.worst) = (0, Phases::default());
-        self.gather_until = Some(now + TOGETHER);
         Some(line)
     }
 }
@@ -142,9 +152,14 @@ mod tests {
         assert_eq!(note(60, 300), "");
         assert_eq!(note(90, 400), "");
         assert_eq!(note(1, 10_199), "");
-        assert!(note(1, 10_200).starts_with("2 turns were long; the longest took 92 ms"));
+        assert!(
+            note(1, 10_200).starts_with("2 turns since the last such line were long; the longest took 92 ms")
+        );
         assert_eq!(note(1, 30_000), "", "nothing is told twice");
         assert!(note(70, 30_100).starts_with("a turn took 72 ms"));
+        assert_eq!(note(80, 30_200), "");
+        assert!(slow.rest().unwrap().starts_with("a turn took 82 ms"));
+        assert_eq!(slow.rest(), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use protocol::planted;
 use crate::disk::Disk;
 use crate::json::checkpoint::{self, Cut, Part};
 use crate::json::log::Log;
+use crate::json::outdated;
 use crate::json::recovery::Home;
 use crate::json::spare;
 use crate::json::state_file::Content;
@@ -462,7 +463,7 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<S, D> {
         }
         self.home.remove(&self.home.names.spare)?;
         self.home.remove(&self.home.names.next)?;
-        spare::forget_old(&self.home)?;
+        spare::forget_segments(&self.home)?;
         if state.seq() > self.checkpoint.seq {
             let installed = checkpoint::install(&self.home, Content::of(state), self.checkpoint.seq);
             let result = installed.map(|len| Cut {
@@ -470,10 +471,8 @@ impl<S: Fold, D: Disk> Engine<S> for Backend<S, D> {
                 len,
             });
             self.checkpoint_ended(result, now)?;
-            // What this one was the last to need.
-            spare::forget_old(&self.home)?;
         }
-        Ok(())
+        outdated::forget(&self.home)
     }
 }
 

@@ -154,7 +154,7 @@ pub(crate) fn install<S: Fold, D: Disk>(
     step(4)?;
     home.remove(&second)?;
     link(home, &names.state, &second).map_err(home.io("keep", &names.state))?;
-    outdated::keep(home).map_err(home.io("keep", &names.previous))?;
+    outdated::keep(home);
     let leaving = home.disk.hold(&names.previous);
     home.rename(&second, &names.previous)?;
     step(5)?;

@@ -1,29 +1,29 @@
 //! The checkpoint that the previous one replaces: kept, and written over by the next one.
 //!
 //! Each checkpoint needs as much space as the one that goes gives back. A disk that is told at once which blocks have
-//! become free (`mount -o discard`) would hear of a hundred megabytes with every checkpoint, and may answer by standing still for
-//! some tenths of a second at a moment of its own choosing. A file that is written over frees nothing, and finds its
-//! blocks where they are.
+//! become free (`mount -o discard`) would hear of a hundred megabytes with every checkpoint. A file that is written over frees
+//! nothing, and finds its blocks where they are.
 
 use std::io;
+use std::sync::atomic::AtomicBool;
 
+use crate::Error;
 use crate::disk::Disk;
 use crate::json::recovery::Home;
 use crate::json::spare;
 
-/// Gives the previous checkpoint, which is about to lose its name, another one. Not where there is little room, nor where
-/// a file cannot have two names.
-///
-/// # Errors
-/// Whatever the system reports.
-pub(crate) fn keep<D: Disk>(home: &Home<D>) -> io::Result<()> {
+/// Gives the previous checkpoint, which is about to lose its name, another one. Where there is little room or it cannot
+/// have two names it just goes.
+pub(crate) fn keep<D: Disk>(home: &Home<D>) {
     let (disk, names) = (&home.disk, &home.names);
-    if !spare::has_room_to_keep(disk)? || disk.exists(&names.outdated)? {
-        return Ok(());
-    }
-    match disk.link(&names.previous, &names.outdated) {
-        Err(error) if cannot_link(&error) => Ok(()),
-        result => result,
+    let kept = spare::has_room_to_keep(disk).and_then(|has_room| {
+        if has_room && disk.exists(&names.previous)? && !disk.exists(&names.outdated)? {
+            disk.link(&names.previous, &names.outdated)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = kept {
+        log::debug!("{} is not kept: {error}", disk.display(&names.previous));
     }
 }
 
@@ -38,8 +38,10 @@ pub(crate) fn take<D: Disk>(home: &Home<D>, name: &str) -> io::Result<D::File> {
             Ok(()) => {
                 // While its old name may come back, it may be a checkpoint that still counts.
                 disk.sync_dir()?;
-                if let Some(file) = disk.reuse(name, u64::MAX)? {
-                    return Ok(file);
+                match disk.reuse(name, u64::MAX) {
+                    Ok(Some(file)) => return Ok(file),
+                    Ok(None) => {}
+                    Err(error) => log::debug!("{} is not written over: {error}", disk.display(name)),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {} // Its room was needed just now.
@@ -49,11 +51,18 @@ pub(crate) fn take<D: Disk>(home: &Home<D>, name: &str) -> io::Result<D::File> {
     disk.create(name)
 }
 
-/// Whether a second name was refused since the previous checkpoint is none yet, or by a file system that knows no such
-/// thing.
-fn cannot_link(error: &io::Error) -> bool {
-    use io::ErrorKind::{NotFound, PermissionDenied, Unsupported};
-    [NotFound, PermissionDenied, Unsupported].contains(&error.kind())
+/// No checkpoint will need it: it goes, little by little.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn forget<D: Disk>(home: &Home<D>) -> Result<(), Error> {
+    if !home.disk.reuses() {
+        return Ok(());
+    }
+    let leaving = home.disk.hold(&home.names.outdated);
+    home.remove(&home.names.outdated)?;
+    leaving.free(&AtomicBool::new(false));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -92,7 +101,7 @@ mod tests {
             let path = |name: &str| dir.path().join(name);
             fs::write(path(&home.names.previous), vec![b'x'; 50_000]).unwrap();
             let inode = fs::metadata(path(&home.names.previous)).unwrap().ino();
-            keep(&home).unwrap();
+            keep(&home);
             fs::write(path("another"), "another").unwrap();
             fs::rename(path("another"), path(&home.names.previous)).unwrap();
             let text = vec![b'y'; len];
@@ -111,17 +120,30 @@ mod tests {
         let home = home(dir.path());
         let path = |name: &str| dir.path().join(name);
         fs::write(path(&home.names.previous), "it counts").unwrap();
-        keep(&home).unwrap();
+        keep(&home);
         write(&home, b"new");
         assert_eq!(fs::read(path("new")).unwrap(), b"new");
         assert_eq!(fs::read(path(&home.names.previous)).unwrap(), b"it counts");
+    }
+
+    /// It may have come from elsewhere.
+    #[test]
+    fn what_a_symbolic_link_names_is_never_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = home(dir.path());
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("a backup"), "it counts").unwrap();
+        std::os::unix::fs::symlink(path("a backup"), path(&home.names.outdated)).unwrap();
+        write(&home, b"new");
+        assert_eq!(fs::read(path("new")).unwrap(), b"new");
+        assert_eq!(fs::read(path("a backup")).unwrap(), b"it counts");
     }
 
     #[test]
     fn without_one_that_was_kept_a_file_is_made() {
         let dir = tempfile::tempdir().unwrap();
         let home = home(dir.path());
-        keep(&home).unwrap();
+        keep(&home);
         write(&home, b"new");
         assert_eq!(home.disk.list().unwrap(), ["new"]);
     }

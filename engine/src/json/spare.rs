@@ -15,7 +15,6 @@ use protocol::planted;
 use crate::Error;
 use crate::disk::{Disk, DiskFile};
 use crate::json::log::is_no_space;
-use crate::json::names::Names;
 use crate::json::recovery::Home;
 
 /// Line breaks written by one call, and the most that may wait for the system to write them out.
@@ -135,6 +134,17 @@ pub(crate) fn free_space<D: Disk>(home: &Home<D>, enough: u64) -> io::Result<u64
     home.disk.free_space()
 }
 
+/// Removes the segments that were put by.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn forget_segments<D: Disk>(home: &Home<D>) -> Result<(), Error> {
+    if !home.disk.reuses() {
+        return Ok(());
+    }
+    home.names.old.iter().try_for_each(|old| home.remove(old))
+}
+
 /// Removes what was put by, also a checkpoint.
 ///
 /// # Errors
@@ -143,10 +153,8 @@ pub(crate) fn forget_old<D: Disk>(home: &Home<D>) -> Result<(), Error> {
     if !home.disk.reuses() {
         return Ok(());
     }
-    let Names { old, outdated, .. } = &home.names;
-    old.iter()
-        .chain([outdated])
-        .try_for_each(|name| home.remove(name))
+    forget_segments(home)?;
+    home.remove(&home.names.outdated)
 }
 
 #[cfg(test)]
@@ -156,6 +164,7 @@ mod tests {
     use super::*;
     use crate::Owner;
     use crate::disk::OsDisk;
+    use crate::json::names::Names;
     use protocol::id::StoreId;
 
     fn home(dir: &Path) -> Home<OsDisk> {
