@@ -227,10 +227,10 @@ fn print(found: &[[Figures; 2]], args: &Args, calibration: &Calibration) {
         ] {
             let what = format!("{}, {unit}", case.what);
             println!(
-                "{what:52}  {:>10}  {:>10}  {:>6.2}",
+                "{what:52}  {:>10}  {:>10}  {:>6}",
                 figure(theirs),
                 figure(ours),
-                ours / theirs
+                figure(ours / theirs)
             );
         }
     }

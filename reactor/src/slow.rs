@@ -162,6 +162,13 @@ mod tests {
         assert_eq!(slow.rest(), None);
     }
 
+    /// For how long a line says that the thread ran.
+    fn ran_ms(line: &str) -> u64 {
+        let (_, behind) = line.split_once("processor for ").unwrap();
+        let (ran, _) = behind.split_once(':').unwrap();
+        ran.parse().unwrap()
+    }
+
     #[test]
     fn a_turn_that_sleeps_does_not_run() {
         let mut slow = Slow::new(Instant::now());
@@ -170,15 +177,7 @@ mod tests {
         std::thread::sleep(LONG);
         let end = Instant::now();
         let line = slow.end([begin, end, end, end]).unwrap();
-        let ran = line
-            .split_once("processor for ")
-            .unwrap()
-            .1
-            .split_once(':')
-            .unwrap()
-            .0;
-        let ran: u64 = ran.parse().unwrap();
-        assert!(ran < 40, "{line}");
+        assert!(ran_ms(&line) < 40, "{line}");
     }
 
     #[test]
@@ -189,13 +188,6 @@ mod tests {
         while thread_ran() - before < LONG {}
         let end = Instant::now();
         let line = slow.end([end; 4]).unwrap();
-        let ran = line
-            .split_once("processor for ")
-            .unwrap()
-            .1
-            .split_once(':')
-            .unwrap()
-            .0;
-        assert!(ran.parse::<u64>().unwrap() >= 49, "{line}");
+        assert!(ran_ms(&line) >= 49, "{line}");
     }
 }

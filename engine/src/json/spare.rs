@@ -139,10 +139,7 @@ pub(crate) fn free_space<D: Disk>(home: &Home<D>, enough: u64) -> io::Result<u64
 /// # Errors
 /// [`Error::Io`].
 pub(crate) fn forget_segments<D: Disk>(home: &Home<D>) -> Result<(), Error> {
-    if !home.disk.reuses() {
-        return Ok(());
-    }
-    home.names.old.iter().try_for_each(|old| home.remove(old))
+    forget(home, home.names.old.iter())
 }
 
 /// Removes what was put by, also a checkpoint.
@@ -150,11 +147,14 @@ pub(crate) fn forget_segments<D: Disk>(home: &Home<D>) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Io`].
 pub(crate) fn forget_old<D: Disk>(home: &Home<D>) -> Result<(), Error> {
+    forget(home, home.names.old.iter().chain([&home.names.outdated]))
+}
+
+fn forget<'a, D: Disk>(home: &Home<D>, mut kept: impl Iterator<Item = &'a String>) -> Result<(), Error> {
     if !home.disk.reuses() {
         return Ok(());
     }
-    forget_segments(home)?;
-    home.remove(&home.names.outdated)
+    kept.try_for_each(|name| home.remove(name))
 }
 
 #[cfg(test)]
