@@ -290,11 +290,8 @@ pub(crate) fn length(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use protocol::id::StoreId;
-
     use super::*;
-    use crate::json::names::Names;
-    use crate::{Fate, MemDisk, Owner};
+    use crate::{Fate, MemDisk};
 
     #[derive(Serialize)]
     struct Record {
@@ -307,12 +304,7 @@ mod tests {
     #[test]
     fn a_segment_is_closed_with_all_that_its_digest_is_over() {
         let disk = MemDisk::new();
-        let home = Home {
-            disk: disk.clone(),
-            names: Names::new(Owner::Coordinator),
-            owner: Owner::Coordinator,
-            store: StoreId(7),
-        };
+        let home = Home::of_some_coordinator(disk.clone());
         let header = Header::of_first(home.store);
         let mut text = Vec::new();
         line::write_header(&header, &mut text);

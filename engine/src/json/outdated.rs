@@ -32,23 +32,10 @@ pub(crate) fn keep<D: Disk>(home: &Home<D>) {
 /// # Errors
 /// Whatever the system reports.
 pub(crate) fn take<D: Disk>(home: &Home<D>, name: &str) -> io::Result<D::File> {
-    let (disk, kept) = (&home.disk, &home.names.outdated);
-    if disk.reuses() && disk.exists(kept)? {
-        match disk.rename(kept, name) {
-            Ok(()) => {
-                // While its old name may come back, it may be a checkpoint that still counts.
-                disk.sync_dir()?;
-                match disk.reuse(name, u64::MAX) {
-                    Ok(Some(file)) => return Ok(file),
-                    Ok(None) => {}
-                    Err(error) => log::debug!("{} is not written over: {error}", disk.display(name)),
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // Its room was needed just now.
-            Err(error) => return Err(error),
-        }
+    match spare::take(&home.disk, &home.names.outdated, name, u64::MAX)? {
+        Some(file) => Ok(file),
+        None => home.disk.create(name),
     }
-    disk.create(name)
 }
 
 /// No checkpoint will need it: it goes, little by little.
@@ -71,18 +58,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::Owner;
     use crate::disk::{DiskFile, OsDisk};
-    use crate::json::names::Names;
-    use protocol::id::StoreId;
 
     fn home(dir: &Path) -> Home<OsDisk> {
-        Home {
-            disk: OsDisk::new(dir),
-            names: Names::new(Owner::Coordinator),
-            owner: Owner::Coordinator,
-            store: StoreId(7),
-        }
+        Home::of_some_coordinator(OsDisk::new(dir))
     }
 
     fn write(home: &Home<OsDisk>, text: &[u8]) {

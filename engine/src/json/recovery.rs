@@ -65,6 +65,16 @@ impl<D: Disk> Home<D> {
         self.disk.rename(from, to).map_err(self.io("put in place", to))
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_some_coordinator(disk: D) -> Home<D> {
+        Home {
+            disk,
+            names: Names::new(Owner::Coordinator),
+            owner: Owner::Coordinator,
+            store: StoreId(7),
+        }
+    }
+
     /// Removes a file if it is there.
     pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         match self.disk.remove(name) {

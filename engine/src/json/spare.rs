@@ -80,14 +80,31 @@ pub(crate) fn name_next<D: Disk>(home: &Home<D>) -> io::Result<()> {
 /// A segment that was put by, under the spare one's name.
 fn take_old<D: Disk>(home: &Home<D>, len: u64) -> io::Result<Option<D::File>> {
     for old in &home.names.old {
-        if home.disk.reuses() && home.disk.exists(old)? {
-            home.disk.rename(old, &home.names.spare)?;
-            // While its old name may come back, it may be a segment that still counts.
-            home.disk.sync_dir()?;
-            return home.disk.reuse(&home.names.spare, len);
+        if let Some(file) = take(&home.disk, old, &home.names.spare, len)? {
+            return Ok(Some(file));
         }
     }
     Ok(None)
+}
+
+/// A file that was kept, under another name and to be written over. `None` if there is none, or if it cannot be written over.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(crate) fn take<D: Disk>(disk: &D, kept: &str, name: &str, len: u64) -> io::Result<Option<D::File>> {
+    if !disk.reuses() || !disk.exists(kept)? {
+        return Ok(None);
+    }
+    match disk.rename(kept, name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None), // Its room was needed just now.
+        result => result?,
+    }
+    // While its old name may come back, it may be a file that still counts.
+    disk.sync_dir()?;
+    disk.reuse(name, len).or_else(|error| {
+        log::debug!("{} is not written over: {error}", disk.display(name));
+        Ok(None)
+    })
 }
 
 /// A closed segment is of no more use: it is put by, or removed if there are enough or the disk has no room for luxuries.
@@ -162,18 +179,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::Owner;
     use crate::disk::OsDisk;
-    use crate::json::names::Names;
-    use protocol::id::StoreId;
 
     fn home(dir: &Path) -> Home<OsDisk> {
-        Home {
-            disk: OsDisk::new(dir),
-            names: Names::new(Owner::Coordinator),
-            owner: Owner::Coordinator,
-            store: StoreId(7),
-        }
+        Home::of_some_coordinator(OsDisk::new(dir))
     }
 
     #[test]
