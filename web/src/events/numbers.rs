@@ -7,25 +7,34 @@ use client::Numbers;
 use super::wire::{Quantiles, Rates};
 
 /// Readings of one process.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Readings {
     coordinator: bool,
     newest: Numbers,
-    before: Option<Numbers>,
+    /// What `newest` is compared with: the reading that was the newest when rates were last told. Nothing that happens
+    /// between two tellings is left out, however the readings fall between them.
+    since: Option<Numbers>,
+    told: bool,
 }
 
 /// Readings of every process that answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Readout(BTreeMap<String, Readings>);
 
 impl Readout {
     /// A new reading of a process.
     pub(super) fn note(&mut self, process: &str, coordinator: bool, numbers: Numbers) {
-        let before = self.0.remove(process).map(|readings| readings.newest);
+        let since = self.0.remove(process).map(|last| match last.since {
+            // A process that was started anew counts from 0.
+            _ if numbers.up_ms < last.newest.up_ms => Numbers::default(),
+            Some(since) if !last.told => since,
+            _ => last.newest,
+        });
         let readings = Readings {
             coordinator,
             newest: numbers,
-            before,
+            since,
+            told: false,
         };
         self.0.insert(process.to_owned(), readings);
     }
@@ -46,26 +55,22 @@ impl Readout {
         self.0.values().map(|readings| readings.newest.committed).sum()
     }
 
-    pub(super) fn rates(&self, at_us: u64) -> Rates {
+    /// What to tell now: the rates since this was last asked. Of a process without a new reading, those of the time before.
+    pub(super) fn tell(&mut self, at_us: u64) -> Rates {
         let mut rates = Rates {
             at_us,
             ..Rates::default()
         };
-        for (process, readings) in &self.0 {
-            let (newest, none) = (&readings.newest, Numbers::default());
+        for (process, readings) in &mut self.0 {
+            readings.told = true;
+            let newest = &readings.newest;
             rates.in_doubt += newest.in_doubt;
             rates.oldest_in_doubt_ms = rates.oldest_in_doubt_ms.max(newest.oldest_in_doubt_ms);
             if readings.coordinator {
                 rates.open += newest.open;
             }
-            // A process that was started anew counts from 0, and so does one that was never read before; but what it had
-            // done until then did not happen in this second.
-            let Some(before) = &readings.before else { continue };
-            let before = if before.up_ms <= newest.up_ms {
-                before
-            } else {
-                &none
-            };
+            // What a process had done until it was first read did not happen in this second.
+            let Some(before) = &readings.since else { continue };
             rates
                 .sync_us
                 .insert(process.clone(), quantiles(&newest.syncs.since(&before.syncs)));
@@ -120,10 +125,30 @@ mod tests {
     }
 
     #[test]
+    fn every_reading_is_told_however_often_one_tells() {
+        let mut readout = Readout::default();
+        readout.note("coordinator", true, numbers(10_000, 500, 7));
+        readout.note("coordinator", true, numbers(11_000, 550, 7));
+        readout.note("coordinator", true, numbers(12_000, 550, 7));
+        let both = readout.tell(1);
+        assert_eq!(both.committed_per_s, 25.0);
+        assert_eq!(both.sync_us["coordinator"].p99, Some(7));
+        assert_eq!(
+            readout.tell(2).committed_per_s,
+            25.0,
+            "as long as nothing newer is known"
+        );
+
+        readout.note("coordinator", true, numbers(13_000, 551, 7));
+        readout.note("coordinator", true, numbers(100, 1, 0));
+        assert_eq!(readout.tell(3).committed_per_s, 10.0, "it was started anew");
+    }
+
+    #[test]
     fn two_readings_make_rates_and_a_restart_counts_from_nothing() {
         let mut readout = Readout::default();
         readout.note("coordinator", true, numbers(10_000, 500, 7));
-        let rates = readout.rates(1);
+        let rates = readout.tell(1);
         assert_eq!((rates.committed_per_s, rates.open), (0.0, 3));
         assert_eq!(rates.latency_us, Quantiles::default());
 
@@ -134,7 +159,7 @@ mod tests {
             ..numbers(5_000, 900, 1)
         };
         readout.note("N1", false, doubt);
-        let rates = readout.rates(2);
+        let rates = readout.tell(2);
         assert_eq!(rates.committed_per_s, 50.0);
         assert!(rates.aborted_per_s.is_empty(), "{rates:?}");
         assert_eq!(rates.latency_us.p50, Some(111));
@@ -146,11 +171,11 @@ mod tests {
         assert_eq!(readout.every(), 4);
 
         readout.note("coordinator", true, numbers(500, 10, 1));
-        let rates = readout.rates(3);
+        let rates = readout.tell(3);
         assert_eq!(rates.committed_per_s, 20.0);
         assert_eq!(rates.aborted_per_s["insufficient_funds"], 2.0);
 
         readout.forget("N1");
-        assert_eq!(readout.rates(4).in_doubt, 0);
+        assert_eq!(readout.tell(4).in_doubt, 0);
     }
 }

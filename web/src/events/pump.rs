@@ -183,11 +183,13 @@ fn tell_sights(life: &Life) {
 }
 
 fn tell_numbers(life: &Life) {
-    let readout = lock(&life.shared.readout).clone();
-    life.hub()
-        .tell_state("numbers", frame("numbers", &readout.rates(micros_now())));
+    let (rates, every) = {
+        let mut readout = lock(&life.shared.readout);
+        (readout.tell(micros_now()), readout.every())
+    };
+    life.hub().tell_state("numbers", frame("numbers", &rates));
     let lost = life.shared.lost.load(Ordering::Relaxed);
-    life.hub().tell_sampling(readout.every(), lost);
+    life.hub().tell_sampling(every, lost);
 }
 
 /// Processes that have changed, where this program started them.
