@@ -514,7 +514,9 @@ pub(crate) fn settle<D: Disk>(
     {
         home.remove(&names.next)?;
     }
-    spare::forget_old(home)?;
+    if !spare::has_room_to_keep(&home.disk).map_err(home.io("ask for space beside", &names.active))? {
+        spare::forget_old(home)?;
+    }
     let aside = format!("{}.tmp", names.active);
     let write = || {
         let mut file = home.disk.create(&aside)?;

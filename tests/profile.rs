@@ -1,0 +1,52 @@
+//! Is the profile that optimised builds are compiled with (`pgo/`) one for the compiler that this project uses? For another one
+//! it would be left out without a word, and the program would be slower.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// What `llvm-profdata` writes first.
+const MAGIC: &[u8] = b"\xfflprofi\x81";
+
+fn read(path: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// What `pgo/rustc` would call for a crate that is compiled with these options.
+fn compiles(toolchain: &str, options: &[&str]) -> String {
+    let wrapper = Path::new(env!("CARGO_MANIFEST_DIR")).join("pgo/rustc");
+    let output = Command::new(wrapper)
+        .arg("echo")
+        .args(options)
+        .env("RUSTUP_TOOLCHAIN", toolchain)
+        .env_remove("TWOPENCE_PGO")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_profile_is_for_the_compiler_that_is_used() {
+    let text = String::from_utf8(read("rust-toolchain.toml")).unwrap();
+    let (_, channel) = text.split_once("channel = \"").unwrap();
+    let (channel, _) = channel.split_once('"').unwrap();
+    let here = format!("{channel}-x86_64-unknown-linux-gnu");
+    let optimised = compiles(&here, &["-C", "opt-level=3"]);
+    assert!(optimised.contains("/pgo/twopence.profdata"), "{optimised}");
+    assert!(read("pgo/twopence.profdata").starts_with(MAGIC));
+}
+
+#[test]
+fn other_compilers_and_other_builds_are_left_alone() {
+    let same = "1.95.0-x86_64-unknown-linux-gnu";
+    for (toolchain, options) in [
+        ("nightly-x86_64-unknown-linux-gnu", ["-C", "opt-level=3"]),
+        ("1.95.0-aarch64-unknown-linux-gnu", ["-C", "opt-level=3"]),
+        (same, ["-C", "opt-level=30"]),
+        (same, ["-C", "debuginfo=2"]),
+    ] {
+        assert_eq!(compiles(toolchain, &options), options.join(" ") + "\n");
+    }
+}
