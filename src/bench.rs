@@ -53,11 +53,16 @@ pub(crate) fn run(args: &BenchArgs) -> Exit {
 fn measure(args: &BenchArgs, results: &mut Results) -> Result<(), String> {
     let interrupt = Interrupt::watch().map_err(|error| format!("cannot catch Ctrl-C: {error}"))?;
     let options = options(args, &interrupt)?;
-    let stores: Vec<String> = match &options.running {
-        Some(_) => vec!["running cluster".to_owned()],
-        None => args.store.iter().map(ToString::to_string).collect(),
+    let (stores, lockings): (Vec<String>, Vec<String>) = match &options.running {
+        Some(_) => (
+            vec!["running cluster".to_owned()],
+            vec!["its own locking".to_owned()],
+        ),
+        None => (
+            args.store.iter().map(ToString::to_string).collect(),
+            args.locking.iter().map(ToString::to_string).collect(),
+        ),
     };
-    let lockings: Vec<String> = args.locking.iter().map(ToString::to_string).collect();
     let mut stage = Stage::default();
     let with = |locking: &String| Options {
         locking: locking.clone(),
