@@ -173,6 +173,12 @@ impl OsDisk {
     pub(crate) fn open_file(&self, name: &str) -> io::Result<File> {
         File::open(self.path(name))
     }
+
+    /// A file that is there, also for writing if that may be.
+    pub(crate) fn open_file_to_write(&self, name: &str) -> io::Result<File> {
+        let options = OpenOptions::new().read(true).write(true).open(self.path(name));
+        options.or_else(|_| self.open_file(name))
+    }
 }
 
 /// A file of [`OsDisk`].

@@ -180,9 +180,34 @@ mod tests {
 
     use super::*;
     use crate::disk::OsDisk;
+    use crate::volatile_disk::VolatileDisk;
 
     fn home(dir: &Path) -> Home<OsDisk> {
         Home::of_some_coordinator(OsDisk::new(dir))
+    }
+
+    #[test]
+    fn a_file_is_written_over_only_once_its_old_name_is_gone_for_good() {
+        let dir = tempfile::tempdir().unwrap();
+        let found = OsDisk::new(dir.path());
+        found.create("needed").unwrap().append(b"a promise").unwrap();
+        found
+            .create("newer")
+            .unwrap()
+            .append(b"the same promise")
+            .unwrap();
+        let disk = VolatileDisk::quiet(dir.path());
+        disk.rename("needed", "kept").unwrap();
+        let mut file = take(&disk, "kept", "spare", u64::MAX).unwrap().unwrap();
+        file.append(b"\n\n\n").unwrap();
+        file.sync().unwrap();
+        std::mem::forget(disk.clone()); // As kill -9 does.
+        drop((file, disk));
+        assert!(
+            !found.exists("needed").unwrap(),
+            "it would be taken for what it was"
+        );
+        assert_eq!(found.read("spare").unwrap(), b"\n\n\nromise");
     }
 
     #[test]

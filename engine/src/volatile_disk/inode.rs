@@ -88,6 +88,16 @@ impl Inode {
         Ok(content)
     }
 
+    /// How long it is, as this process sees it.
+    pub(super) fn len(&self) -> io::Result<u64> {
+        let data = self.data();
+        let durable = match &data.kept {
+            Kept::Nameless(content) => u64::try_from(content.len()).expect("memory fits in 64 bits"),
+            Kept::Real(file) => file.metadata()?.len(),
+        };
+        Ok(data.unsynced.len_over(durable))
+    }
+
     /// It gets its first durable name: `put` makes the real file, with the bytes that are durable so far.
     pub(super) fn appear(&self, put: impl FnOnce(&[u8]) -> io::Result<File>) -> io::Result<()> {
         let mut data = self.data();

@@ -58,6 +58,12 @@ impl VolatileDisk {
         VolatileDisk::with(dir, Leaks::new(seed))
     }
 
+    /// One of which nothing becomes durable early.
+    #[cfg(test)]
+    pub(crate) fn quiet(dir: &Path) -> VolatileDisk {
+        VolatileDisk::with(dir, Leaks::never())
+    }
+
     fn with(dir: &Path, leaks: Leaks) -> VolatileDisk {
         let real = OsDisk::new(dir);
         let shared = Shared {
@@ -102,6 +108,23 @@ impl Disk for VolatileDisk {
             inode,
             disk: self.clone(),
         }))
+    }
+
+    fn reuse(&self, name: &str, len: u64) -> io::Result<Option<VolatileFile>> {
+        let Some(inode) = self.names().only(name)? else {
+            return Ok(None);
+        };
+        if inode.len()? > len {
+            inode.set_len(len);
+        }
+        Ok(Some(AppendFile::new(VolatileBytes {
+            inode,
+            disk: self.clone(),
+        })))
+    }
+
+    fn reuses(&self) -> bool {
+        true
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
@@ -201,7 +224,7 @@ mod tests {
     /// A disk of which nothing becomes durable early, and what a process that starts after this one's death finds.
     fn quiet() -> (tempfile::TempDir, VolatileDisk, OsDisk) {
         let dir = tempfile::tempdir().unwrap();
-        let disk = VolatileDisk::with(dir.path(), Leaks::never());
+        let disk = VolatileDisk::quiet(dir.path());
         let found = OsDisk::new(dir.path());
         (dir, disk, found)
     }
@@ -227,6 +250,25 @@ mod tests {
         mem::forget(disk.clone()); // As kill -9 does.
         drop((file, disk));
         assert_eq!(found.read("a").unwrap(), b"onetwo");
+    }
+
+    #[test]
+    fn a_file_that_is_written_over_keeps_what_no_sync_has_covered() {
+        let (_dir, disk, found) = quiet();
+        found.create("old").unwrap().append(b"once upon").unwrap();
+        disk.link("old", "twin").unwrap();
+        assert!(disk.reuse("old", u64::MAX).unwrap().is_none(), "it has two names");
+        disk.remove("twin").unwrap();
+        let mut file = disk.reuse("old", 6).unwrap().unwrap();
+        assert_eq!(disk.read("old").unwrap(), b"once u");
+        file.append(b"new").unwrap();
+        assert_eq!(disk.read("old").unwrap(), b"newe u");
+        assert_eq!(found.read("old").unwrap(), b"once upon");
+        file.sync().unwrap();
+        assert_eq!(found.read("old").unwrap(), b"newe u");
+        file.trim().unwrap();
+        file.sync().unwrap();
+        assert_eq!(found.read("old").unwrap(), b"new");
     }
 
     #[test]

@@ -153,11 +153,23 @@ impl Names {
         self.changed.values().flatten()
     }
 
+    /// The file with this name, to be written to from now on; `None` if it has another name as well.
+    pub(super) fn only(&mut self, name: &str) -> io::Result<Option<Arc<Inode>>> {
+        let inode = self.find(name)?;
+        for other in self.list()? {
+            if other != name && inode.is(&self.find(&other)?)? {
+                return Ok(None);
+            }
+        }
+        self.changed.insert(name.to_owned(), Some(inode.clone()));
+        Ok(Some(inode))
+    }
+
     /// The file with this name, whoever made it.
     fn find(&self, name: &str) -> io::Result<Arc<Inode>> {
         match self.ours(name)? {
             Some(inode) => Ok(inode),
-            None => self.real.open_file(name).map(Inode::real),
+            None => self.real.open_file_to_write(name).map(Inode::real),
         }
     }
 }
