@@ -27,12 +27,16 @@ fn compiles(toolchain: &str, options: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[test]
-fn the_profile_is_for_the_compiler_that_is_used() {
+/// The version of the compiler that this project uses.
+fn channel() -> String {
     let text = String::from_utf8(read("rust-toolchain.toml")).unwrap();
     let (_, channel) = text.split_once("channel = \"").unwrap();
-    let (channel, _) = channel.split_once('"').unwrap();
-    let here = format!("{channel}-x86_64-unknown-linux-gnu");
+    channel.split_once('"').unwrap().0.to_owned()
+}
+
+#[test]
+fn the_profile_is_for_the_compiler_that_is_used() {
+    let here = format!("{}-x86_64-unknown-linux-gnu", channel());
     let optimised = compiles(&here, &["-C", "opt-level=3"]);
     assert!(optimised.contains("/pgo/twopence.profdata"), "{optimised}");
     assert!(read("pgo/twopence.profdata").starts_with(MAGIC));
@@ -40,10 +44,12 @@ fn the_profile_is_for_the_compiler_that_is_used() {
 
 #[test]
 fn other_compilers_and_other_builds_are_left_alone() {
-    let same = "1.95.0-x86_64-unknown-linux-gnu";
+    let channel = channel();
+    let same = &format!("{channel}-x86_64-unknown-linux-gnu");
+    let elsewhere = &format!("{channel}-aarch64-unknown-linux-gnu");
     for (toolchain, options) in [
         ("nightly-x86_64-unknown-linux-gnu", ["-C", "opt-level=3"]),
-        ("1.95.0-aarch64-unknown-linux-gnu", ["-C", "opt-level=3"]),
+        (elsewhere, ["-C", "opt-level=3"]),
         (same, ["-C", "opt-level=30"]),
         (same, ["-C", "debuginfo=2"]),
     ] {

@@ -176,8 +176,8 @@ impl OsDisk {
 
     /// A file that is there, also for writing if that may be.
     pub(crate) fn open_file_to_write(&self, name: &str) -> io::Result<File> {
-        let options = OpenOptions::new().read(true).write(true).open(self.path(name));
-        options.or_else(|_| self.open_file(name))
+        let opened = OpenOptions::new().read(true).write(true).open(self.path(name));
+        opened.or_else(|_| self.open_file(name))
     }
 }
 
