@@ -1,7 +1,7 @@
 //! Named points where a test or a demo can make this process die, freeze or meet a bad disk.
 //!
-//! They are part of every build, so that what is tested is what ships, and cost one relaxed load while
-//! [`enable`] has not been called (`--enable-failpoints`). A point is armed with `name=action`:
+//! They are part of every build, so that what is tested is what ships, and cost one relaxed load while none is armed, which
+//! is possible only after [`enable`] (`--enable-failpoints`). A point is armed with `name=action`:
 //!
 //! | action | what happens at the point |
 //! |---|---|
@@ -25,6 +25,8 @@ use protocol::id::plain_number;
 use rustix::process::{Signal, getpid, kill_process};
 
 static ENABLED: AtomicBool = AtomicBool::new(false);
+/// Whether [`ARMED`] holds any point.
+static ANY_ARMED: AtomicBool = AtomicBool::new(false);
 static ARMED: Mutex<BTreeMap<String, Armed>> = Mutex::new(BTreeMap::new());
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +70,15 @@ pub fn enable() {
     ENABLED.store(true, Ordering::Relaxed);
 }
 
-/// Whether failpoints may act.
+/// Whether failpoints may be armed.
 pub fn enabled() -> bool {
     ENABLED.load(Ordering::Relaxed)
+}
+
+/// Whether one is armed now. Until then nobody needs to go step by step, nor to know the names of the points it passes.
+#[inline]
+pub fn armed() -> bool {
+    ANY_ARMED.load(Ordering::Relaxed)
 }
 
 /// Arms one point: `name=action` or `name=action@k`.
@@ -84,13 +92,13 @@ pub fn arm(text: &str) -> Result<(), String> {
         );
     }
     let (name, armed) = parse(text)?;
-    armed_points().insert(name, armed);
+    change(|points| points.insert(name, armed));
     Ok(())
 }
 
 /// Disarms one point; says whether it was armed.
 pub fn disarm(name: &str) -> bool {
-    armed_points().remove(name).is_some()
+    change(|points| points.remove(name)).is_some()
 }
 
 /// The points that are armed, sorted.
@@ -101,13 +109,13 @@ pub fn list() -> Vec<String> {
 /// Passes the point `name`. Kills, freezes or delays here if armed so; a fault is returned for the caller to act out.
 #[inline]
 pub fn hit(name: &str) -> Option<Fault> {
-    if enabled() { act(name) } else { None }
+    if armed() { act(name) } else { None }
 }
 
 /// [`hit`] for a name that costs something to make.
 #[inline]
 pub fn hit_with(name: impl FnOnce() -> String) -> Option<Fault> {
-    if enabled() { act(&name()) } else { None }
+    if armed() { act(&name()) } else { None }
 }
 
 /// [`hit`] where the only faults that make sense are errors.
@@ -134,17 +142,24 @@ fn armed_points() -> MutexGuard<'static, BTreeMap<String, Armed>> {
     ARMED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Changes what is armed; returns what `change` does.
+fn change<T>(change: impl FnOnce(&mut BTreeMap<String, Armed>) -> T) -> T {
+    let mut points = armed_points();
+    let changed = change(&mut points);
+    ANY_ARMED.store(!points.is_empty(), Ordering::Relaxed);
+    changed
+}
+
 #[cold]
 fn act(name: &str) -> Option<Fault> {
-    let action = {
-        let mut points = armed_points();
+    let action = change(|points| {
         let armed = points.get_mut(name)?;
         armed.hits_left -= 1;
         if armed.hits_left > 0 {
             return None;
         }
-        points.remove(name)?.action
-    };
+        points.remove(name).map(|armed| armed.action)
+    })?;
     log::warn!("failpoint {name} acts: {action:?}");
     match action {
         Action::Kill => die(),

@@ -16,7 +16,7 @@ pub(crate) struct Guard<S: Fold> {
     engine: Box<dyn Engine<S>>,
     /// What failed first.
     poison: Option<String>,
-    /// Action words of the records that the next sync covers; filled only while failpoints are enabled.
+    /// Action words of the records that the next sync covers; filled only while a failpoint is armed.
     unsynced: Vec<String>,
     /// Dropped last; stores on a simulated disk have none.
     _lock: Option<Lock>,
@@ -102,7 +102,7 @@ pub(crate) fn action<R: serde::Serialize>(record: &R) -> String {
 impl<S: Fold> Engine<S> for Guard<S> {
     fn append(&mut self, records: &[(Seq, S::Record)], touched: &[S::Key], state: &S) -> Result<(), Error> {
         self.healthy()?;
-        let result = if failpoint::enabled() {
+        let result = if failpoint::armed() {
             self.append_with_failpoints(records, touched, state)
         } else {
             self.engine.append(records, touched, state)
@@ -112,9 +112,10 @@ impl<S: Fold> Engine<S> for Guard<S> {
 
     fn sync(&mut self) -> Result<(), Error> {
         self.healthy()?;
-        let result = if failpoint::enabled() {
+        let result = if failpoint::armed() {
             self.sync_with_failpoints()
         } else {
+            self.unsynced.clear();
             self.engine.sync()
         };
         self.watch(result)

@@ -21,6 +21,7 @@ mod serve;
 mod service;
 mod signals;
 mod slow;
+mod story;
 mod tap;
 mod watchers;
 

@@ -4,7 +4,7 @@
 //! and sends what that sync released. Nothing else sends messages. Sockets come before timers, so a process that was
 //! frozen hears its peers out before it calls them late.
 //!
-//! While failpoints are enabled, a turn passes `received.<kind>` before a message is stepped, `sending.<kind>` before
+//! While a failpoint is armed, a turn passes `received.<kind>` before a message is stepped, `sending.<kind>` before
 //! one is written and `sent.<kind>` and `sent.<kind>@<peer>` when the kernel has it, with each message written before
 //! the next is looked at. A fault armed at the first two loses the message.
 //!
@@ -20,8 +20,7 @@ use std::time::{Duration, Instant};
 
 use engine::{Engine, Turn, failpoint};
 use protocol::codec::BadBody;
-use protocol::effects::{Effects, Level, Machine, Note, Outgoing};
-use protocol::fold::Fold;
+use protocol::effects::{Effects, Machine, Outgoing};
 use protocol::frame::BODY_LEN_MAX;
 use protocol::hello::{Hello, Refused, Role};
 use protocol::message::watch::Held;
@@ -30,6 +29,7 @@ use crate::gate::Gate;
 use crate::net::{Happening, Net};
 use crate::service::{self, Input, Message, Service, Timer, To};
 use crate::slow::Slow;
+use crate::story::Story;
 use crate::tap::{self, Tap};
 use crate::watchers::Watchers;
 use crate::{Dial, Error, Limits, Listen, Meaning, Peer, Session, Stopper};
@@ -135,6 +135,7 @@ impl Reactor {
             gate: self.has_gate.then(Gate::new),
             watchers: Watchers::default(),
             slow: Slow::new(now),
+            story: Story::new(now),
             now,
         };
         turns.start()?;
@@ -170,6 +171,8 @@ struct Loop<'a, S: Service> {
     watchers: Watchers,
     /// How long turns take.
     slow: Slow,
+    /// What the log tells of steps.
+    story: Story,
     /// The time of this turn.
     now: Instant,
 }
@@ -190,6 +193,7 @@ impl<S: Service> Loop<'_, S> {
         let (before, stopped) = (self.now, self.clock_stands_still());
         self.now = self.net.wait(self.deadline())?;
         self.slow.begin(self.now);
+        self.story.catch_up(self.now);
         if stopped {
             self.turn.postpone(self.now.saturating_duration_since(before));
         }
@@ -210,8 +214,11 @@ impl<S: Service> Loop<'_, S> {
         } else {
             self.turn.deadline()
         };
-        let deadlines = [self.net.deadline(), turn, self.tend_at, self.watchers.deadline()];
-        deadlines.into_iter().flatten().min()
+        let looked_on = [self.watchers.deadline(), self.story.deadline()];
+        let deadlines = [self.net.deadline(), turn, self.tend_at]
+            .into_iter()
+            .chain(looked_on);
+        deadlines.flatten().min()
     }
 
     /// Whether the machine must not notice that time passes, because what it said waits at the gate.
@@ -311,8 +318,8 @@ impl<S: Service> Loop<'_, S> {
     /// Decodes the next messages of the frame in hand. Those in front of a bad one count.
     fn decode_ahead(&mut self) -> Result<(), BadBody> {
         let (peer, body) = self.net.message();
-        // Each of a guest's may be the last for which there is room, and a failpoint may be armed by one for the next.
-        let alone = peer.is_guest() || failpoint::enabled();
+        // Each of a guest's may be the last for which there is room, and one may arm a failpoint for the next.
+        let alone = peer.is_guest() || failpoint::armed();
         let most = if alone { 1 } else { AHEAD };
         let (mut rest, mut decoded) = (body, body);
         let mut result = Ok(());
@@ -341,9 +348,9 @@ impl<S: Service> Loop<'_, S> {
         };
         let service = &*self.service;
         let duration = |timer: &Timer<S>| service.duration(timer);
-        let (tap, now) = (&mut self.tap, self.now);
+        let (tap, story, now) = (&mut self.tap, &mut self.story, self.now);
         let tell = |effects: &Effects<S::Machine>| {
-            write_down(effects);
+            story.tell(effects, now);
             for (seq, record) in &effects.records {
                 if let Some(meaning) = service.recorded(record) {
                     let place = (*seq, *seq <= effects.force);
@@ -418,12 +425,14 @@ impl<S: Service> Loop<'_, S> {
             mut tap,
             gate,
             mut slow,
+            mut story,
             now,
             ..
         } = self;
         if let Some(line) = slow.rest() {
             log::warn!("{line}");
         }
+        story.finish();
         log::info!("stopping: {}", net.stop.unwrap_or_default());
         net.stop_arrivals();
         let mut post = Post::past_gate(&mut net, &*service, &mut tap, &mut body, now);
@@ -466,7 +475,7 @@ impl<'a, S: Service> Post<'a, S> {
             tap,
             gate: None,
             body,
-            traced: failpoint::enabled(),
+            traced: failpoint::armed(),
             now,
         }
     }
@@ -535,32 +544,6 @@ impl<'a, S: Service> Post<'a, S> {
 
     fn peer_name(&self, session: Session) -> String {
         self.net.peer(session).map(peer_name).unwrap_or_default()
-    }
-}
-
-/// The story of one step, as its records and notes tell it.
-fn write_down<M: Machine>(effects: &Effects<M>) {
-    let told = if log::log_enabled!(log::Level::Info) {
-        effects.records.as_slice()
-    } else {
-        &[]
-    };
-    for (seq, record) in told {
-        let forced = if *seq <= effects.force { " (forced)" } else { "" };
-        if M::State::is_housekeeping(record) {
-            log::debug!("append {record}{forced}");
-        } else {
-            log::info!("append {record}{forced}");
-        }
-    }
-    effects.notes.iter().for_each(write_note);
-}
-
-fn write_note(note: &Note) {
-    match note.level {
-        Level::Alarm => log::error!("{}", note.text),
-        Level::Warning => log::warn!("{}", note.text),
-        Level::Info => log::info!("{}", note.text),
     }
 }
 

@@ -94,11 +94,11 @@ impl<D: Disk> Log<D> {
             line::write_record(*seq, record, &mut self.buffer);
             self.grow(start);
             (self.appended, self.mark) = (*seq, None);
-            if failpoint::enabled() {
+            if failpoint::armed() {
                 self.maybe_tear(line, &guard::action(record));
             }
         }
-        if self.buffer.len() >= BUFFER_LEN_MAX || failpoint::enabled() {
+        if self.buffer.len() >= BUFFER_LEN_MAX || failpoint::armed() {
             self.write()?;
         }
         Ok(())
