@@ -1,13 +1,14 @@
 //! A disk that forgets what was not synced, for tests and the simulator.
 //!
-//! Per file it keeps the bytes and the appends that no sync has covered; per directory the names and the changes that no
-//! directory sync has covered. [`MemDisk::crash`] makes the disk that a power cut would leave: the caller chooses the
+//! Per file it keeps the bytes that are durable and the writes that no sync has covered; per directory the names and the
+//! changes that no directory sync has covered. [`MemDisk::crash`] makes the disk that a power cut would leave: the caller chooses the
 //! fate of each pending operation, data and names independently. Errors can be injected at the n-th operation.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::append_file::{AppendFile, Bytes};
 use crate::disk::{Disk, DiskFile};
 use crate::failpoint::Fault;
 
@@ -16,11 +17,11 @@ use crate::failpoint::Fault;
 pub enum Fate {
     /// It happened.
     Keep,
-    /// It did not happen. An append that was dropped before one that was kept leaves zeros.
+    /// It did not happen. An append that was dropped before one that was kept leaves zeros, or what stood there before.
     Drop,
-    /// Only that many bytes of an append happened. A name is dropped.
+    /// Only that many bytes of an append happened. Anything else is dropped.
     Torn(usize),
-    /// An append grew the file, but left zeros. A name is dropped.
+    /// An append grew the file, but left zeros. Anything else is dropped.
     Zeros,
 }
 
@@ -29,6 +30,8 @@ pub enum Fate {
 pub enum Pending {
     /// An append of that many bytes.
     Append(usize),
+    /// A file was made shorter.
+    Cut,
     /// A name that was given, moved or removed.
     Name,
 }
@@ -59,6 +62,15 @@ pub struct MemDisk {
 /// A file of [`MemDisk`].
 #[derive(Debug)]
 pub struct MemFile {
+    file: AppendFile<MemBytes>,
+    /// Whether line breaks go ahead of its end. Where no file is written over nothing is gained by it, and every test would
+    /// have to look behind the filler.
+    fills: bool,
+}
+
+/// The bytes of a file of [`MemDisk`].
+#[derive(Debug)]
+struct MemBytes {
     disk: MemDisk,
     inode: usize,
 }
@@ -79,20 +91,31 @@ struct Inner {
     lies: bool,
     /// Bytes that all files together may have.
     capacity: Option<u64>,
+    /// Whether files are written over.
+    reuses: bool,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Inode {
-    content: Vec<u8>,
-    pending: Vec<Append>,
+    durable: Vec<u8>,
+    /// Its length as the process sees it.
+    len: usize,
+    pending: Vec<Write>,
 }
 
 #[derive(Clone, Debug)]
-struct Append {
-    start: usize,
-    end: usize,
+struct Write {
+    what: Written,
     /// A sync failed over it: the system believes it clean, so that no later sync writes it.
     lost: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Written {
+    /// These bytes, from there on.
+    Bytes(usize, Vec<u8>),
+    /// Only so many bytes are left.
+    Cut(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -161,6 +184,12 @@ impl MemDisk {
         self.lock().used()
     }
 
+    /// Lets files that are of no more use be written over from now on, as on a real disk, with line breaks ahead of a log's
+    /// end.
+    pub fn set_reuses(&self, reuses: bool) {
+        self.lock().reuses = reuses;
+    }
+
     /// Limits what all files together may hold, in bytes.
     pub fn set_capacity(&self, capacity: Option<u64>) {
         self.lock().capacity = capacity;
@@ -186,6 +215,7 @@ impl MemDisk {
             durable_names: names.clone(),
             names,
             capacity: inner.capacity,
+            reuses: inner.reuses,
             ..Inner::default()
         };
         MemDisk {
@@ -196,10 +226,7 @@ impl MemDisk {
     /// Puts a file there, durable, whatever was there before.
     pub fn put(&self, name: &str, content: &[u8]) {
         let mut inner = self.lock();
-        inner.inodes.push(Inode {
-            content: content.to_vec(),
-            pending: Vec::new(),
-        });
+        inner.inodes.push(Inode::whole(content.to_vec()));
         let inode = inner.inodes.len() - 1;
         inner.names.insert(name.to_owned(), inode);
         inner.durable_names.insert(name.to_owned(), inode);
@@ -214,6 +241,14 @@ impl MemDisk {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn file(&self, inode: usize, fills: bool) -> MemFile {
+        let disk = self.clone();
+        MemFile {
+            file: AppendFile::new(MemBytes { disk, inode }),
+            fills,
+        }
     }
 
     /// Counts an operation that reads or changes names at once; a process that dies in it has done nothing.
@@ -255,35 +290,87 @@ impl Inner {
     }
 
     fn used(&self) -> u64 {
-        let lens = self.names.values().map(|&inode| self.inodes[inode].content.len());
+        let lens = self.names.values().map(|&inode| self.inodes[inode].len);
         u64::try_from(lens.sum::<usize>()).expect("memory fits in 64 bits")
     }
 }
 
 impl Inode {
-    fn crash(&self, fate: &mut dyn FnMut(Pending) -> Fate) -> Inode {
-        let durable = self
-            .pending
-            .first()
-            .map_or(self.content.len(), |append| append.start);
-        let mut content = self.content[..durable].to_vec();
-        for append in &self.pending {
-            let bytes = &self.content[append.start..append.end];
-            let kept = match fate(Pending::Append(bytes.len())) {
-                Fate::Keep => bytes.len(),
-                Fate::Drop => continue,
-                Fate::Torn(len) => len.min(bytes.len()),
-                Fate::Zeros => {
-                    content.resize(append.end, 0);
-                    continue;
-                }
-            };
-            content.resize(append.start, 0);
-            content.extend_from_slice(&bytes[..kept]);
-        }
+    /// One that is durable as a whole.
+    fn whole(content: Vec<u8>) -> Inode {
         Inode {
-            content,
+            len: content.len(),
+            durable: content,
             pending: Vec::new(),
+        }
+    }
+
+    /// As the process sees it.
+    fn content(&self) -> Vec<u8> {
+        let mut content = self.durable.clone();
+        for write in &self.pending {
+            write.what.apply(&mut content);
+        }
+        content
+    }
+
+    fn write(&mut self, what: Written) {
+        self.len = match &what {
+            Written::Bytes(start, bytes) => self.len.max(start + bytes.len()),
+            Written::Cut(len) => self.len.min(*len),
+        };
+        self.pending.push(Write { what, lost: false });
+    }
+
+    /// Whatever comes before the first lost write becomes durable. What follows does so too, but stays listed with it, so
+    /// that a crash may still tear the file there.
+    fn sync(&mut self) {
+        let lost = self.pending.iter().position(|write| write.lost);
+        for write in self.pending.drain(..lost.unwrap_or(self.pending.len())) {
+            write.what.apply(&mut self.durable);
+        }
+    }
+
+    fn crash(&self, fate: &mut dyn FnMut(Pending) -> Fate) -> Inode {
+        let mut content = self.durable.clone();
+        for write in &self.pending {
+            match (&write.what, fate(write.what.pending())) {
+                (what, Fate::Keep) => what.apply(&mut content),
+                (Written::Bytes(start, bytes), Fate::Torn(len)) => {
+                    let torn = bytes[..len.min(bytes.len())].to_vec();
+                    Written::Bytes(*start, torn).apply(&mut content);
+                }
+                (Written::Bytes(start, bytes), Fate::Zeros) => {
+                    let end = start + bytes.len();
+                    if end > content.len() {
+                        content.resize(end, 0);
+                    }
+                }
+                (Written::Bytes(..), Fate::Drop) | (Written::Cut(_), _) => {}
+            }
+        }
+        Inode::whole(content)
+    }
+}
+
+impl Written {
+    fn pending(&self) -> Pending {
+        match self {
+            Written::Bytes(_, bytes) => Pending::Append(bytes.len()),
+            Written::Cut(_) => Pending::Cut,
+        }
+    }
+
+    fn apply(&self, content: &mut Vec<u8>) {
+        match self {
+            Written::Bytes(start, bytes) => {
+                let end = start + bytes.len();
+                if end > content.len() {
+                    content.resize(end, 0);
+                }
+                content[*start..end].copy_from_slice(bytes);
+            }
+            Written::Cut(len) => content.truncate(*len),
         }
     }
 }
@@ -320,16 +407,30 @@ impl Disk for MemDisk {
             name: name.to_owned(),
             inode,
         });
-        Ok(MemFile {
-            disk: self.clone(),
-            inode,
-        })
+        Ok(self.file(inode, inner.reuses))
+    }
+
+    fn reuse(&self, name: &str, len: u64) -> io::Result<Option<MemFile>> {
+        let mut inner = self.operate(Operation::Look)?;
+        let inode = inner.inode(name)?;
+        if inner.names.values().filter(|&&named| named == inode).count() > 1 {
+            return Ok(None);
+        }
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        if inner.inodes[inode].len > len {
+            inner.inodes[inode].write(Written::Cut(len));
+        }
+        Ok(Some(self.file(inode, true)))
+    }
+
+    fn reuses(&self) -> bool {
+        self.lock().reuses
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         let inner = self.operate(Operation::Look)?;
         let inode = inner.inode(name)?;
-        Ok(inner.inodes[inode].content.clone())
+        Ok(inner.inodes[inode].content())
     }
 
     fn exists(&self, name: &str) -> io::Result<bool> {
@@ -408,12 +509,41 @@ impl Disk for MemDisk {
 
 impl DiskFile for MemFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    fn fill_ahead(&mut self, len: u64) -> io::Result<()> {
+        if self.fills {
+            self.file.fill_ahead(len)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn trim(&mut self) -> io::Result<()> {
+        if self.fills { self.file.trim() } else { Ok(()) }
+    }
+}
+
+impl Bytes for MemBytes {
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).expect("files fit in memory");
         let mut inner = self.disk.lock();
         let mut result = inner.step(Operation::Append);
         let room = inner
             .capacity
             .map_or(u64::MAX, |capacity| capacity.saturating_sub(inner.used()));
-        let fits = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let inode_len = inner.inodes[self.inode].len;
+        // What is written over takes no room.
+        let fits = inode_len
+            .saturating_sub(start)
+            .saturating_add(room)
+            .min(bytes.len());
         let written = if result.is_ok() {
             fits
         } else if inner.dies_now() {
@@ -424,15 +554,18 @@ impl DiskFile for MemFile {
         if result.is_ok() && fits < bytes.len() {
             result = Err(Fault::NoSpace.into_error());
         }
-        let inode = &mut inner.inodes[self.inode];
-        let start = inode.content.len();
-        inode.content.extend_from_slice(&bytes[..written]);
-        inode.pending.push(Append {
-            start,
-            end: start + written,
-            lost: false,
-        });
+        inner.inodes[self.inode].write(Written::Bytes(start, bytes[..written].to_vec()));
         result
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        let len = usize::try_from(len).expect("files fit in memory");
+        let mut inner = self.disk.lock();
+        let stepped = inner.step(Operation::Append);
+        if (stepped.is_ok() || inner.dies_now()) && inner.inodes[self.inode].len > len {
+            inner.inodes[self.inode].write(Written::Cut(len));
+        }
+        stepped
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -441,29 +574,12 @@ impl DiskFile for MemFile {
         if inner.lies {
             return result;
         }
-        let pending = &mut inner.inodes[self.inode].pending;
+        let inode = &mut inner.inodes[self.inode];
         match &result {
-            Ok(()) => {
-                // Whatever comes before the first lost append is durable; what follows is, too, but stays listed with it,
-                // so that a crash may still tear the file there.
-                let keep = pending
-                    .iter()
-                    .position(|append| append.lost)
-                    .unwrap_or(pending.len());
-                pending.drain(..keep);
-            }
-            Err(_) => pending.iter_mut().for_each(|append| append.lost = true),
+            Ok(()) => inode.sync(),
+            Err(_) => inode.pending.iter_mut().for_each(|write| write.lost = true),
         }
         result
-    }
-
-    /// In memory nothing is gained by it, and every test would have to look behind the filler.
-    fn fill_ahead(&mut self, _len: u64) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn trim(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -547,5 +663,28 @@ mod tests {
         assert!(file.append(b"1234567").is_err());
         assert_eq!(disk.read("a").unwrap(), b"12345");
         assert_eq!(disk.free_space().unwrap(), 0);
+    }
+
+    #[test]
+    fn what_is_written_over_stays_until_a_sync_and_grows_nothing() {
+        let disk = MemDisk::new();
+        disk.set_reuses(true);
+        disk.put("kept", b"promised");
+        disk.set_capacity(Some(8));
+        let mut file = disk.reuse("kept", 6).unwrap().unwrap();
+        file.append(b"on").unwrap();
+        file.fill_ahead(4).unwrap();
+        let content = |fate: Fate| disk.crash(&mut |_| fate).read("kept").unwrap();
+        assert_eq!(content(Fate::Drop), b"promised");
+        assert_eq!(content(Fate::Keep), b"on\n\n\n\n");
+        assert_eq!(content(Fate::Torn(1)), b"or\nmised", "the cut is dropped, too");
+        assert_eq!(content(Fate::Zeros), b"promised");
+        file.sync().unwrap();
+        assert_eq!(content(Fate::Drop), b"on\n\n\n\n");
+        file.append(b"e").unwrap();
+        assert_eq!(disk.read("kept").unwrap(), b"one\n\n\n");
+        assert_eq!(disk.used(), 6);
+        disk.link("kept", "also").unwrap();
+        assert!(disk.reuse("kept", 6).unwrap().is_none(), "it has two names");
     }
 }

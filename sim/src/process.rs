@@ -19,6 +19,7 @@ use crate::role::{Cast, Role, cluster};
 use crate::tally::Tally;
 use crate::time::{Clock, MS, Time};
 use crate::trace::{Event, Trace};
+use crate::weather::Weather;
 use crate::who::{Who, store_id};
 
 /// Something that has arrived and was not heard yet.
@@ -129,11 +130,13 @@ pub(crate) struct Process<R: Role> {
 }
 
 impl<R: Role> Process<R> {
-    pub(crate) fn new(who: Who, segment_len_max: u64) -> Process<R> {
+    pub(crate) fn new(who: Who, weather: &Weather) -> Process<R> {
+        let disk = MemDisk::new();
+        disk.set_reuses(weather.reuses);
         Process {
             body: Body {
                 who,
-                disk: MemDisk::new(),
+                disk,
                 lives: 0,
                 inbox: VecDeque::new(),
                 frozen_until: Time::default(),
@@ -144,7 +147,7 @@ impl<R: Role> Process<R> {
                 birth: 0,
             },
             life: None,
-            segment_len_max,
+            segment_len_max: weather.segment_len_max,
         }
     }
 

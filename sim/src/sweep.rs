@@ -33,6 +33,7 @@ pub struct Story {
     many_legs: u32,
     one_node: u32,
     segment_len_max: u64,
+    reuses: bool,
 }
 
 /// All stories.
@@ -47,6 +48,7 @@ pub const STORIES: &[Story] = &[
         many_legs: 0,
         one_node: 0,
         segment_len_max: 1 << 20,
+        reuses: false,
     },
     Story {
         name: "two coordinators, three nodes, many legs",
@@ -58,6 +60,7 @@ pub const STORIES: &[Story] = &[
         many_legs: 500,
         one_node: 0,
         segment_len_max: 1 << 20,
+        reuses: false,
     },
     Story {
         name: "one participant decides",
@@ -69,6 +72,7 @@ pub const STORIES: &[Story] = &[
         many_legs: 0,
         one_node: 1000,
         segment_len_max: 1 << 20,
+        reuses: false,
     },
     Story {
         name: "escrow",
@@ -80,6 +84,7 @@ pub const STORIES: &[Story] = &[
         many_legs: 300,
         one_node: 200,
         segment_len_max: 1 << 20,
+        reuses: false,
     },
     Story {
         name: "the older one waits",
@@ -91,6 +96,7 @@ pub const STORIES: &[Story] = &[
         many_legs: 300,
         one_node: 200,
         segment_len_max: 1 << 20,
+        reuses: false,
     },
     Story {
         name: "a checkpoint every few records",
@@ -102,6 +108,19 @@ pub const STORIES: &[Story] = &[
         many_legs: 0,
         one_node: 200,
         segment_len_max: 1500,
+        reuses: false,
+    },
+    Story {
+        name: "a checkpoint every few records, and files written over",
+        coordinators: 1,
+        nodes: 2,
+        clients: 2,
+        requests: 10,
+        locking: Locking::NoWait,
+        many_legs: 0,
+        one_node: 200,
+        segment_len_max: 1500,
+        reuses: true,
     },
 ];
 
@@ -171,6 +190,7 @@ impl Story {
             pause: (SECOND, SECOND),
             sync: (100, 200),
             segment_len_max: self.segment_len_max,
+            reuses: self.reuses,
             down: 50 * MS,
         }
     }

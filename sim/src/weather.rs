@@ -129,6 +129,8 @@ pub struct Weather {
     pub sync: (Micros, Micros),
     /// When a log segment is closed.
     pub segment_len_max: u64,
+    /// Whether files that are of no more use are written over, as on a real disk.
+    pub reuses: bool,
     /// How long a process stays dead, at the most.
     pub down: Micros,
 }
@@ -191,6 +193,7 @@ impl Weather {
             pause: (gap / 4, gap),
             sync: (50, 50 + dice.skewed(10, 5 * MS)),
             segment_len_max: dice.between(4096, 48 * 1024),
+            reuses: seed % 4 == 2, // Not drawn, for the same reason as batches.
             down: dice.skewed(MS, SECOND),
         }
     }

@@ -99,8 +99,8 @@ struct Did {
 impl Did {
     fn note(&mut self, pending: Pending, fate: Fate) {
         match (pending, fate) {
-            (Pending::Append(_), Fate::Keep) => {}
-            (Pending::Append(_), Fate::Drop) => self.bytes_lost = true,
+            (Pending::Append(_) | Pending::Cut, Fate::Keep) => {}
+            (Pending::Append(_), Fate::Drop) | (Pending::Cut, _) => self.bytes_lost = true,
             (Pending::Append(_), Fate::Torn(_) | Fate::Zeros) => self.bytes_torn = true,
             (Pending::Name, Fate::Keep) => {
                 self.name_kept = true;
@@ -135,15 +135,15 @@ fn fates(choice: u64, seed: u64) -> impl FnMut(Pending) -> Fate {
             Fate::Torn(usize::try_from(random.below(u64::try_from(len).unwrap() + 1)).unwrap())
         }
         (3, Pending::Append(_)) => Fate::Zeros,
-        (2 | 3, Pending::Name) => Fate::Keep,
+        (2 | 3, Pending::Name | Pending::Cut) => Fate::Keep,
         (_, Pending::Append(len)) => match random.below(4) {
             0 => Fate::Drop,
             1 => Fate::Keep,
             2 => Fate::Torn(usize::try_from(random.below(u64::try_from(len).unwrap() + 1)).unwrap()),
             _ => Fate::Zeros,
         },
-        (_, Pending::Name) if random.below(2) == 0 => Fate::Drop,
-        (_, Pending::Name) => Fate::Keep,
+        (_, Pending::Name | Pending::Cut) if random.below(2) == 0 => Fate::Drop,
+        (_, Pending::Name | Pending::Cut) => Fate::Keep,
     }
 }
 

@@ -264,7 +264,7 @@ impl World {
             1 => Fate::Keep,
             _ => match pending {
                 _ if dice.chance(250) => Fate::Keep,
-                Pending::Name => Fate::Drop,
+                Pending::Name | Pending::Cut => Fate::Drop,
                 Pending::Append(_) if dice.chance(333) => Fate::Drop,
                 Pending::Append(len) => {
                     tally.fire("D1");

@@ -171,7 +171,6 @@ impl World {
             clients,
             ..
         } = weather.cast;
-        let segment_len_max = weather.segment_len_max;
         let client = |number: usize| {
             let dice = Dice::new(seed, &format!("client {number}"));
             Client::new(coordinators, number % coordinators, dice)
@@ -184,10 +183,10 @@ impl World {
             history: History::default(),
             alarms: Vec::new(),
             coordinators: (0..coordinators)
-                .map(|number| Process::new(Who::Coordinator(number), segment_len_max))
+                .map(|number| Process::new(Who::Coordinator(number), &weather))
                 .collect(),
             nodes: (0..nodes)
-                .map(|number| Process::new(Who::Node(number), segment_len_max))
+                .map(|number| Process::new(Who::Node(number), &weather))
                 .collect(),
             network: Network::default(),
             nemesis,
