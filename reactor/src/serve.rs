@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use engine::{Engine, Turn, failpoint};
 use protocol::codec::BadBody;
 use protocol::effects::{Effects, Machine, Outgoing};
+use protocol::fold::Fold;
 use protocol::frame::BODY_LEN_MAX;
 use protocol::hello::{Hello, Refused, Role};
 use protocol::message::watch::Held;
@@ -29,7 +30,7 @@ use crate::gate::Gate;
 use crate::net::{Happening, Net};
 use crate::service::{self, Input, Message, Service, Timer, To};
 use crate::slow::Slow;
-use crate::story::Story;
+use crate::story::{self, Story};
 use crate::tap::{self, Tap};
 use crate::watchers::Watchers;
 use crate::{Dial, Error, Limits, Listen, Meaning, Peer, Session, Stopper};
@@ -135,7 +136,7 @@ impl Reactor {
             gate: self.has_gate.then(Gate::new),
             watchers: Watchers::default(),
             slow: Slow::new(now),
-            story: Story::new(now),
+            story: Story::default(),
             now,
         };
         turns.start()?;
@@ -193,7 +194,7 @@ impl<S: Service> Loop<'_, S> {
         let (before, stopped) = (self.now, self.clock_stands_still());
         self.now = self.net.wait(self.deadline())?;
         self.slow.begin(self.now);
-        self.story.catch_up(self.now);
+        self.story.catch_up(self.now, self.tap.every());
         if stopped {
             self.turn.postpone(self.now.saturating_duration_since(before));
         }
@@ -318,12 +319,13 @@ impl<S: Service> Loop<'_, S> {
     /// Decodes the next messages of the frame in hand. Those in front of a bad one count.
     fn decode_ahead(&mut self) -> Result<(), BadBody> {
         let (peer, body) = self.net.message();
-        // Each of a guest's may be the last for which there is room, and one may arm a failpoint for the next.
-        let alone = peer.is_guest() || failpoint::armed();
-        let most = if alone { 1 } else { AHEAD };
+        // Each of a guest's may be the last for which there is room. And one may arm a failpoint for the next: those in front
+        // of it in the same frame may meet it, too.
+        let is_guest = peer.is_guest();
+        let most = || if is_guest || failpoint::armed() { 1 } else { AHEAD };
         let (mut rest, mut decoded) = (body, body);
         let mut result = Ok(());
-        while self.ahead.len() < most && !rest.is_empty() && result.is_ok() {
+        while self.ahead.len() < most() && !rest.is_empty() && result.is_ok() {
             result = self.service.decode(peer, &mut rest).map(|input| {
                 assert!(rest.len() < decoded.len(), "a message has bytes");
                 decoded = rest;
@@ -350,14 +352,25 @@ impl<S: Service> Loop<'_, S> {
         let duration = |timer: &Timer<S>| service.duration(timer);
         let (tap, story, now) = (&mut self.tap, &mut self.story, self.now);
         let tell = |effects: &Effects<S::Machine>| {
-            story.tell(effects, now);
             for (seq, record) in &effects.records {
-                if let Some(meaning) = service.recorded(record) {
-                    let place = (*seq, *seq <= effects.force);
+                let forced = *seq <= effects.force;
+                let meaning = service.recorded(record);
+                if let Some(meaning) = meaning {
                     let request = |repeated| service.request_line(record, repeated);
-                    tap.recorded(meaning, now, place, || record.to_string(), request);
+                    tap.recorded(meaning, now, (*seq, forced), || record.to_string(), request);
                 }
+                let level = if <S::Machine as Machine>::State::is_housekeeping(record) {
+                    log::Level::Debug
+                } else {
+                    log::Level::Info
+                };
+                let kept = || {
+                    let txn = meaning.and_then(|meaning| meaning.txn);
+                    txn.is_none_or(|txn| tap.keeps(txn))
+                };
+                story.tell_record((record, forced), level, kept, now);
             }
+            effects.notes.iter().for_each(story::tell_note);
             tap.stepped();
         };
         self.turn.step(self.machine, input, now, duration, tell)?;
@@ -432,7 +445,7 @@ impl<S: Service> Loop<'_, S> {
         if let Some(line) = slow.rest() {
             log::warn!("{line}");
         }
-        story.finish();
+        story.finish(tap.every());
         log::info!("stopping: {}", net.stop.unwrap_or_default());
         net.stop_arrivals();
         let mut post = Post::past_gate(&mut net, &*service, &mut tap, &mut body, now);

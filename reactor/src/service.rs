@@ -46,7 +46,7 @@ pub trait Service {
     /// If it isn't one that `from` may send. Its connection is closed; messages before it in the same frame count.
     fn decode(&mut self, from: &Peer, body: &mut &[u8]) -> Result<Input<Self>, BadBody>;
 
-    /// The first word of the received message's notation, such as `prepare`. Asked only while failpoints are on.
+    /// The first word of the received message's notation, such as `prepare`. Asked only while a failpoint is armed.
     fn kind(&self, input: &Input<Self>) -> String;
 
     /// The connection to somebody, if there is one. Messages without are lost, as if on the way.

@@ -1,109 +1,88 @@
 //! The story of each step, as its records and notes tell it, for whoever reads this process's log.
 //!
 //! A transfer is five lines of a coordinator's story and two of a node's. Nobody reads a hundred thousand of them a second,
-//! and writing them would take ten times as long as the transfers do. So only the first [`LINES_MAX`] of a second are told,
-//! and then how many were not; at the level `debug` it is all of them.
+//! and writing them would take ten times as long as the transfers do. So under load the records of those transactions are
+//! told that the [`Tap`](crate::tap) keeps, which are the same in all processes, and how many records of others there
+//! were. At the level `debug`, or while a failpoint waits for its moment, it is all of them.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use log::LevelFilter;
-use protocol::effects::{Effects, Level, Machine, Note};
-use protocol::fold::Fold;
+use engine::failpoint;
+use log::{Level, LevelFilter};
+use protocol::effects::{self, Note};
 
-/// Lines about records that are told in one [`PERIOD`].
-const LINES_MAX: u32 = 500;
-
-/// From the first line told; the next period begins with the first line after it.
+/// How long records that are not told are counted before their number is.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// What was told, and what was not.
-#[derive(Debug)]
+/// What was not told.
+#[derive(Debug, Default)]
 pub(crate) struct Story {
-    /// When the period ends.
-    until: Instant,
-    /// Lines told in it.
-    told: u32,
-    /// Lines left out of it.
     left_out: u64,
+    /// When the first of them was.
+    since: Option<Instant>,
 }
 
 impl Story {
-    pub(crate) fn new(now: Instant) -> Story {
-        Story {
-            until: now,
-            told: 0,
-            left_out: 0,
+    /// Tells of a record at this level. `kept` says whether it is of a transaction that is kept, or of none.
+    pub(crate) fn tell_record(
+        &mut self,
+        (record, forced): (&impl fmt::Display, bool),
+        level: Level,
+        kept: impl FnOnce() -> bool,
+        now: Instant,
+    ) {
+        if level > log::max_level() {
+            return;
         }
-    }
-
-    /// Tells of one step: of its records as far as there is room, and all of its notes.
-    pub(crate) fn tell<M: Machine>(&mut self, effects: &Effects<M>, now: Instant) {
-        if log::max_level() >= LevelFilter::Info {
-            for (seq, record) in &effects.records {
-                let forced = if *seq <= effects.force { " (forced)" } else { "" };
-                if M::State::is_housekeeping(record) {
-                    log::debug!("append {record}{forced}");
-                } else if self.has_room(now) {
-                    log::info!("append {record}{forced}");
-                }
-            }
+        if log::max_level() < LevelFilter::Debug && !failpoint::armed() && !kept() {
+            self.leave_out(now);
+            return;
         }
-        effects.notes.iter().for_each(write_note);
+        let forced = if forced { " (forced)" } else { "" };
+        log::log!(level, "append {record}{forced}");
     }
 
     /// When there is something to say even if nothing more happens.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        (self.left_out > 0).then_some(self.until)
+        self.since.map(|since| since + PERIOD)
     }
 
-    /// Says what was left out, once its period is over.
-    pub(crate) fn catch_up(&mut self, now: Instant) {
-        if now >= self.until {
-            self.finish();
+    /// Says how much was left out, if it is time. One transaction in `every` is kept.
+    pub(crate) fn catch_up(&mut self, now: Instant, every: u64) {
+        if self.deadline().is_some_and(|deadline| now >= deadline) {
+            self.finish(every);
         }
     }
 
-    /// Says what was left out.
-    pub(crate) fn finish(&mut self) {
-        if let Some(line) = self.rest() {
+    /// Says how much was left out.
+    pub(crate) fn finish(&mut self, every: u64) {
+        if let Some(line) = self.rest(every) {
             log::info!("{line}");
         }
     }
 
-    /// Whether one more line may be told; counts it either way.
-    fn has_room(&mut self, now: Instant) -> bool {
-        if log::max_level() >= LevelFilter::Debug {
-            return true;
-        }
-        if now >= self.until {
-            self.finish();
-            (self.until, self.told) = (now + PERIOD, 0);
-        }
-        let has_room = self.told < LINES_MAX;
-        if has_room {
-            self.told += 1;
-        } else {
-            self.left_out += 1;
-        }
-        has_room
+    fn leave_out(&mut self, now: Instant) {
+        self.left_out += 1;
+        self.since.get_or_insert(now);
     }
 
-    fn rest(&mut self) -> Option<String> {
-        match std::mem::take(&mut self.left_out) {
-            0 => None,
-            1 => Some("and 1 more record in this second (--log-level debug tells of each)".to_owned()),
-            many => Some(format!(
-                "and {many} more records in this second (--log-level debug tells of each)"
-            )),
-        }
+    fn rest(&mut self, every: u64) -> Option<String> {
+        self.since.take()?;
+        let left_out = std::mem::take(&mut self.left_out);
+        let records = if left_out == 1 { "record" } else { "records" };
+        Some(format!(
+            "and {left_out} {records} of other transactions: now one in {every} is told (--log-level debug tells of all)"
+        ))
     }
 }
 
-fn write_note(note: &Note) {
+/// Tells of what a step noted.
+pub(crate) fn tell_note(note: &Note) {
     match note.level {
-        Level::Alarm => log::error!("{}", note.text),
-        Level::Warning => log::warn!("{}", note.text),
-        Level::Info => log::info!("{}", note.text),
+        effects::Level::Alarm => log::error!("{}", note.text),
+        effects::Level::Warning => log::warn!("{}", note.text),
+        effects::Level::Info => log::info!("{}", note.text),
     }
 }
 
@@ -112,25 +91,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_first_lines_of_a_second_are_told_and_the_others_are_counted() {
+    fn what_is_left_out_is_counted_and_said_once_a_second() {
         let began = Instant::now();
         let at = |ms| began + Duration::from_millis(ms);
-        let mut story = Story::new(began);
-        let told = |story: &mut Story, ms, lines| (0..lines).filter(|_| story.has_room(at(ms))).count();
-        assert_eq!(told(&mut story, 5, 499), 499);
+        let mut story = Story::default();
         assert_eq!(story.deadline(), None, "nothing was left out");
-        assert_eq!(told(&mut story, 900, 10), 1);
+        story.leave_out(at(5));
+        story.leave_out(at(900));
         assert_eq!(story.deadline(), Some(at(1005)));
-        story.catch_up(at(1004));
-        assert_eq!(story.left_out, 9, "the second is not over");
+        story.catch_up(at(1004), 4);
+        assert_eq!(story.left_out, 2, "it is not time yet");
         assert_eq!(
-            story.rest().unwrap(),
-            "and 9 more records in this second (--log-level debug tells of each)"
+            story.rest(512).unwrap(),
+            "and 2 records of other transactions: now one in 512 is told (--log-level debug tells of all)"
         );
         assert_eq!(story.deadline(), None);
-        assert_eq!(told(&mut story, 1004, 1), 0, "the second is not over");
-        assert_eq!(told(&mut story, 1005, 501), 500, "a new one");
-        story.catch_up(at(2005));
+        story.leave_out(at(1100));
+        story.catch_up(at(2100), 4);
         assert_eq!((story.left_out, story.deadline()), (0, None));
     }
 }

@@ -90,7 +90,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "BYTES", default_value_t = StoreConfig::SEGMENT_LEN_MAX, value_parser = clap::value_parser!(u64).range(4096..))]
     pub(crate) segment_bytes: u64,
 
-    /// What to log on stderr; of records, info tells the first 500 a second, and debug all
+    /// What to log on stderr; under load info tells of some 200 transactions a second, debug of all
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level())]
     pub(crate) log_level: LevelFilter,
 

@@ -64,7 +64,7 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "NAME", default_value = "local")]
     pub(crate) cluster: ClusterName,
 
-    /// What the processes log on stderr; of records, info tells the first 500 a second, and debug all
+    /// What the processes log on stderr; under load info tells of some 200 transactions a second, debug of all
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level())]
     pub(crate) log_level: LevelFilter,
 }

@@ -211,11 +211,14 @@ pub(crate) fn steps_until(seq: Seq) -> u64 {
     steps
 }
 
-/// Copies a folder with everything in it.
+/// Copies a folder with everything in it, but for what a store that has just started may still be removing.
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir(to).expect("the target is new");
     for entry in fs::read_dir(from).expect("the source is there") {
         let entry = entry.expect("the source is there");
+        if entry.path().extension().is_some_and(|end| end == "retired") {
+            continue;
+        }
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
             copy_folder(&entry.path(), &target);

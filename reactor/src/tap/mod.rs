@@ -171,6 +171,11 @@ impl Tap {
         self.ring.push(now.map_or(0, micros), txn, what);
     }
 
+    /// Whether lines about `txn` are kept.
+    pub(crate) fn keeps(&self, txn: TxnId) -> bool {
+        self.sampling.keeps(txn)
+    }
+
     /// One transaction in so many is kept.
     pub(crate) fn every(&self) -> u64 {
         self.sampling.every()

@@ -210,7 +210,8 @@ impl Death {
 
     fn before_the_crash(&self) -> String {
         match self.committed_ms_before {
-            None | Some(0) => "just before".to_owned(),
+            None => "before".to_owned(),
+            Some(0) => "just before".to_owned(),
             Some(ms) => format!("{ms} ms before"),
         }
     }
