@@ -36,6 +36,19 @@ pub struct Story {
     reuses: bool,
 }
 
+const MANY_CHECKPOINTS: Story = Story {
+    name: "a checkpoint every few records",
+    coordinators: 1,
+    nodes: 2,
+    clients: 2,
+    requests: 10,
+    locking: Locking::NoWait,
+    many_legs: 0,
+    one_node: 200,
+    segment_len_max: 1500,
+    reuses: false,
+};
+
 /// All stories.
 pub const STORIES: &[Story] = &[
     Story {
@@ -98,29 +111,11 @@ pub const STORIES: &[Story] = &[
         segment_len_max: 1 << 20,
         reuses: false,
     },
-    Story {
-        name: "a checkpoint every few records",
-        coordinators: 1,
-        nodes: 2,
-        clients: 2,
-        requests: 10,
-        locking: Locking::NoWait,
-        many_legs: 0,
-        one_node: 200,
-        segment_len_max: 1500,
-        reuses: false,
-    },
+    MANY_CHECKPOINTS,
     Story {
         name: "a checkpoint every few records, and files written over",
-        coordinators: 1,
-        nodes: 2,
-        clients: 2,
-        requests: 10,
-        locking: Locking::NoWait,
-        many_legs: 0,
-        one_node: 200,
-        segment_len_max: 1500,
         reuses: true,
+        ..MANY_CHECKPOINTS
     },
 ];
 
