@@ -1,7 +1,8 @@
-//! Is the profile that optimised builds are compiled with (`pgo/`) one for the compiler that this project uses? For another one
-//! it would be left out without a word, and the program would be slower.
+//! Is the profile that optimised builds are compiled with (`pgo/`) one for the compiler that this project uses, and does it
+//! fit whatever is built? Otherwise it would be left out without a word, and the program would be slower.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -40,6 +41,33 @@ fn the_profile_is_for_the_compiler_that_is_used() {
     let optimised = compiles(&here, &["-C", "opt-level=3"]);
     assert!(optimised.contains("/pgo/twopence.profdata"), "{optimised}");
     assert!(read("pgo/twopence.profdata").starts_with(MAGIC));
+}
+
+/// The crates that are compiled for these packages, each with its version and its features.
+fn crates(packages: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal,build"])
+        .args(["--prefix", "none", "--no-dedupe", "--format", "{p} {f}"])
+        .args(packages)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+/// A function is known in the profile by a name that depends on the features of its crate, and of those below it.
+#[test]
+fn whatever_is_built_the_program_is_made_of_the_same_crates() {
+    let recorded = crates(&["--package", "twopence"]);
+    assert!(recorded.len() > 100, "{recorded:?}");
+    let name = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let names: BTreeSet<String> = recorded.iter().map(|line| name(line)).collect();
+    let built = crates(&["--workspace"]);
+    let others = built.difference(&recorded);
+    let others: Vec<&String> = others.filter(|line| names.contains(&name(line))).collect();
+    assert!(others.is_empty(), "other features: {others:?}");
 }
 
 #[test]
