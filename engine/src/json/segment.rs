@@ -136,10 +136,14 @@ pub(crate) fn read(
 
 /// Takes the line breaks away that were written ahead of the segment's end, all but the last line's own.
 pub(crate) fn trim_filler(bytes: &mut Vec<u8>) {
-    let end = bytes
-        .iter()
-        .rposition(|&byte| byte != b'\n')
-        .map_or(0, |last| last + 1);
+    const FILLER: &[u8] = &[b'\n'; 4096];
+    let mut rest = bytes.as_slice();
+    // Many at once: there may be megabytes of them.
+    while let Some(shorter) = rest.strip_suffix(FILLER) {
+        rest = shorter;
+    }
+    let last = rest.iter().rposition(|&byte| byte != b'\n');
+    let end = last.map_or(0, |last| last + 1);
     bytes.truncate((end + 1).min(bytes.len()));
 }
 
@@ -320,6 +324,11 @@ mod tests {
             good[..good.len() - 1],
             "a last line without its end stays as it is"
         );
+        for len in [0, 1, 2, 4094, 4095, 4096, 4097, 9000] {
+            let mut filled = [&good[..], &vec![b'\n'; len]].concat();
+            trim_filler(&mut filled);
+            assert_eq!(filled.len(), good.len(), "{len} line breaks");
+        }
     }
 
     #[test]
