@@ -1,16 +1,17 @@
 //! The store's folder on disk, and why it is never opened where it lies.
 //!
 //! Opening a sled folder writes to it: it zeroes what it does not recognise, and cuts the log where it stops making
-//! sense. So the folder is copied, the copy is opened and checked in full, synced, and only then swapped in. That
+//! sense. So the folder is copied, one of the two is opened and checked in full, synced, and only then swapped in. (Of
+//! the large file it is the original that is opened, and the copy that lies in the store meanwhile: see [aside].) That
 //! closes three holes at once: a store that is refused stays as it was, for inspection; what recovery read from a page
 //! cache that a failed fsync may have left out of step with the disk is durable before anything is built on it (R23);
 //! and the leftover of a snapshot that sled was writing when it died, which it would take for a corrupt one, stays
-//! behind. The price is space for one copy, which `has_room` keeps free, and reading and writing the store once. The old
-//! store is removed when the new one is at work already, unless its space is needed at once.
+//! behind. The price is space for one copy, which `has_room` keeps free, and reading the store once and writing it twice. The
+//! old store is removed when the new one is at work already, unless its space is needed at once.
 //!
 //! ```text
 //! node_N1.sled           the store
-//! node_N1.sled.trial     a copy that is being checked; without meaning after a crash
+//! node_N1.sled.trial     what is being checked; without meaning after a crash
 //! node_N1.sled.retired   the store as it was before the swap, soon removed; the store itself if there is no other
 //! node_N1.synced         how far it was synced (see mark.rs)
 //! ```
@@ -24,6 +25,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::dissolve::Held;
+use crate::sled::aside;
 use crate::{Error, Owner};
 
 /// How long a process that was just killed, or a thread of sled that has not noticed, may go on holding a lock.
@@ -38,7 +40,7 @@ pub(super) struct Folders {
     dir: PathBuf,
     /// The store.
     pub(super) live: PathBuf,
-    /// The copy that is being opened.
+    /// What is being opened.
     pub(super) trial: PathBuf,
     retired: PathBuf,
     /// The mark's file.
@@ -111,6 +113,26 @@ impl Folders {
     /// # Errors
     /// [`Error::Corrupt`] if the store does not have exactly the files of one, [`Error::Locked`], [`Error::Io`].
     pub(super) fn copy(&self) -> Result<Vec<u8>, Error> {
+        self.copy_with(copy_file)
+    }
+
+    /// The same; but where the file system can do it, the database's file itself goes to [`Folders::trial`] and its copy, durable by
+    /// then, becomes the store's: see [aside].
+    ///
+    /// # Errors
+    /// As [`Folders::copy`].
+    pub(super) fn set_aside(&self) -> Result<Vec<u8>, Error> {
+        self.copy_with(|live, trial| {
+            aside::copy(live, trial).map_err(cannot_copy(live))?;
+            let exchanged = aside::exchange(live, trial).map_err(io_error("cannot put in place", trial))?;
+            if exchanged {
+                aside::write_over(trial).map_err(io_error("cannot write over", trial))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn copy_with(&self, copy_database: impl Fn(&Path, &Path) -> Result<(), Error>) -> Result<Vec<u8>, Error> {
         let _lock = self.lock()?;
         fs::create_dir(&self.trial).map_err(io_error("cannot make", &self.trial))?;
         let (mut conf, mut db) = (None, false);
@@ -120,7 +142,7 @@ impl Folders {
                 "conf" => conf = Some(fs::read(&path).map_err(io_error("cannot read", &path))?),
                 "blobs" => self.expect_no_blobs()?,
                 "db" => {
-                    copy_file(&path, &self.trial.join(&name))?;
+                    copy_database(&path, &self.trial.join(&name))?;
                     db = true;
                 }
                 other if is_snapshot(other) => copy_file(&path, &self.trial.join(&name))?,
@@ -317,16 +339,20 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
     loop {
         match source.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(len) => copy.write_all(&buffer[..len]).map_err(|error| {
-                let what = format!(
-                    "cannot copy {}, which opening it needs; nothing was changed: free some space and start again",
-                    from.display()
-                );
-                Error::io(what, error)
-            })?,
+            Ok(len) => copy.write_all(&buffer[..len]).map_err(cannot_copy(from))?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(io_error("cannot read", from)(error)),
         }
+    }
+}
+
+fn cannot_copy(from: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |error| {
+        let what = format!(
+            "cannot copy {}, which opening it needs; nothing was changed: free some space and start again",
+            from.display()
+        );
+        Error::io(what, error)
     }
 }
 

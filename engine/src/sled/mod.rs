@@ -29,8 +29,8 @@
 //!   follow later, those that are still needed (see [store]). Only then is the old row read, which the tally has to know.
 //! - **Large values go to `blobs/`, which is never synced.** Entries are cut into [rows] that keep every page far
 //!   below the limit; the folder must be empty, and after the swap at open (see below) a write there cannot succeed.
-//! - **Opening writes, can panic, and can lose a damaged tail in silence.** What is opened is a copy (see
-//!   [folder]), under a [shield], every row is read and decoded, rows must add up to the tally, and a store that is older than its
+//! - **Opening writes, can panic, and can lose a damaged tail in silence.** So a copy lies in the store's place
+//!   meanwhile (see [folder]), sled opens under a [shield], every row is read and decoded, rows must add up to the tally, and a store that is older than its
 //!   [mark] is refused.
 //! - **The lock of a process that is dying, or of a sled thread that has not noticed the end, lingers.** It is waited
 //!   for, when opening and when closing.
@@ -38,6 +38,7 @@
 //! Not guaranteed: that a store put back whole from an older backup, its mark included, is recognised. Nothing inside
 //! one directory can tell; the peers' marks do (R22).
 
+mod aside;
 mod change;
 mod database;
 mod folder;
@@ -91,7 +92,7 @@ pub(crate) fn open<S: Fold>(
     if promised.is_none() && !first_start {
         notices.push(format!("{}; it is written anew", no_mark(&folders)));
     }
-    let conf = folders.copy()?;
+    let conf = folders.set_aside()?;
     let what = folders.live.display().to_string();
     let checked = refuse_older(&folders, &conf).and_then(|()| {
         shield::shielded(

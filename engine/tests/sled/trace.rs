@@ -1,7 +1,9 @@
 //! The proof that a sync is one: under strace, between sled's last write to its file and each acknowledgement, an fsync
-//! of that file has returned 0.
+//! of that file has returned 0. And that a start makes durable what it reads, whatever the disk holds of it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Command;
 
 use crate::crash::child_command;
@@ -13,23 +15,7 @@ fn an_fsync_of_sleds_file_has_returned_before_every_acknowledgement() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let trace = dir.path().join("trace");
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-y", "-s", "64", "-o"]).arg(&trace);
-    strace.args([
-        "-e",
-        "trace=write,pwrite64,writev,pwritev,fsync,fdatasync,sync_file_range",
-    ]);
-    let output = child_command(strace, &dir.path().join("store"), 40)
-        .output()
-        .unwrap();
-    let text = fs::read_to_string(&trace).unwrap();
-    assert!(
-        output.status.success(),
-        "{}\n{text}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-
+    let text = traced(&dir.path().join("store"), 40);
     let acknowledged = check(&text).unwrap();
     assert_eq!(acknowledged, 40);
     let without: String = text
@@ -41,6 +27,57 @@ fn an_fsync_of_sleds_file_has_returned_before_every_acknowledgement() {
         check(&without).is_err(),
         "the check would notice a sync that is left out"
     );
+}
+
+/// What strace has to say of a child that takes this many steps.
+fn traced(store: &Path, steps: u64) -> String {
+    let trace = store.with_extension("trace");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-y", "-s", "64", "-o"]).arg(&trace);
+    strace.args([
+        "-e",
+        "trace=write,pwrite64,writev,pwritev,fsync,fdatasync,sync_file_range,renameat2",
+    ]);
+    let output = child_command(strace, store, steps).output().unwrap();
+    let text = fs::read_to_string(&trace).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{text}");
+    text
+}
+
+/// R23: the original is opened once its copy is durable in its place, and is written over in full before it is synced.
+#[test]
+fn a_start_has_a_durable_copy_in_place_and_syncs_all_of_what_it_opens() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        println!("SKIPPED: strace is not installed, so nothing was proved about a start");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("store");
+    traced(&store, 40);
+    let database = fs::metadata(store.join("node_N1.sled/db")).unwrap();
+    let text = traced(&store, 1);
+    let (before, after) = text
+        .split_once("RENAME_EXCHANGE) = 0\n")
+        .expect("the copy and the original change places");
+    assert_eq!(check_copied(before), Some(database.len()), "{before}");
+    assert_eq!(check_copied(after), Some(database.len()), "{after}");
+    let now = fs::metadata(store.join("node_N1.sled/db")).unwrap();
+    assert_eq!(now.ino(), database.ino(), "the original is the store again");
+}
+
+/// How many bytes of sled's file are written in one go before it is synced; `None` if it is not.
+fn check_copied(trace: &str) -> Option<u64> {
+    let mut written = 0;
+    for line in trace.lines().filter(|line| line.contains(".sled.trial/db>")) {
+        if line.contains(" fsync(") {
+            return Some(written);
+        }
+        let (_, result) = line.rsplit_once("= ")?;
+        let result: u64 = result.parse().ok()?;
+        written += result;
+    }
+    None
 }
 
 /// Counts the acknowledgements in a trace; fails at one that has an unsynced write before it.
