@@ -46,7 +46,7 @@ fn the_profile_is_for_the_compiler_that_is_used() {
 /// The crates that are compiled for these packages, each with its version and its features.
 fn crates(packages: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--edges", "normal,build"])
+        .args(["tree", "--locked", "--edges", "normal,build"])
         .args(["--prefix", "none", "--no-dedupe", "--format", "{p} {f}"])
         .args(packages)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -4,17 +4,18 @@
 //! is already. To open a copy instead takes as much memory again, and a virtual machine that has to get it from its host first
 //! was seen to spend two seconds on a gigabyte. So the copy is written past the page cache, and the two files change their
 //! names: the copy, durable by then, is the store from now on, and the original is what is opened, and thrown away if it
-//! is refused.
+//! is refused. The price is a disk that writes the file twice.
 //!
 //! The page cache may differ from the disk where a sync has failed (R23). The copy holds what the page cache says. The original
 //! is written over with the same, so that a sync means all of it.
+//!
+//! This is for Linux, for a file that has no other name, and for file systems that can exchange names. Elsewhere the copy is
+//! what is opened.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-
-use rustix::fs::{CWD, OFlags, RenameFlags};
 
 /// What is written past the page cache begins and ends with a block, on the disk and in memory.
 const BLOCK: usize = 4096;
@@ -25,6 +26,15 @@ const DIRECT_CHUNK: usize = 1024 * 1024;
 /// Bytes written over at a time: they should still be in the second-level cache then.
 const CHUNK: usize = 256 * 1024;
 
+/// Whether a file is one that may be opened in place of its copy: nobody finds it under another name.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(super) fn is_alone(path: &Path) -> io::Result<bool> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok(cfg!(target_os = "linux") && metadata.is_file() && metadata.nlink() == 1)
+}
+
 /// Copies a file to `to`, which must not be there, past the page cache if the file system knows how, and syncs the copy.
 ///
 /// # Errors
@@ -32,9 +42,7 @@ const CHUNK: usize = 256 * 1024;
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let source = File::open(from)?;
     let copy = File::create_new(to)?;
-    let flags = i32::try_from(OFlags::DIRECT.bits()).expect("a flag fits");
-    let direct = OpenOptions::new().write(true).custom_flags(flags).open(to);
-    let direct = direct.ok();
+    let mut direct = past_the_cache(to);
     let mut memory = vec![0; DIRECT_CHUNK + BLOCK];
     let start = memory.as_ptr().align_offset(BLOCK);
     let buffer = &mut memory[start..start + DIRECT_CHUNK];
@@ -45,35 +53,53 @@ pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
             return copy.sync_all();
         }
         let whole = len / BLOCK * BLOCK;
-        let done = match direct
-            .as_ref()
-            .map(|file| file.write_all_at(&buffer[..whole], offset))
-        {
-            Some(Ok(())) => whole,
-            // Not every file system that opens a file like this takes writes of this kind.
-            Some(Err(error)) if error.kind() != io::ErrorKind::InvalidInput => return Err(error),
-            Some(Err(_)) | None => 0,
-        };
+        // Not every file system that opens a file like this takes writes of this kind. What is wrong with the disk shows
+        // below as well.
+        direct = direct.filter(|file| file.write_all_at(&buffer[..whole], offset).is_ok());
+        let done = if direct.is_some() { whole } else { 0 };
         copy.write_all_at(&buffer[done..len], offset + length(done))?;
         offset += length(len);
     }
 }
 
-/// Has two files of two folders change their names, durably. `false` if the file system does not know how; nothing has changed
-/// then.
+/// A file that is there, to be written past the page cache; `None` where that cannot be.
+#[cfg(target_os = "linux")]
+fn past_the_cache(path: &Path) -> Option<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).expect("a flag fits");
+    OpenOptions::new().write(true).custom_flags(flags).open(path).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn past_the_cache(_: &Path) -> Option<File> {
+    None
+}
+
+/// Has two files of two folders change their names, durably. `false` if that cannot be; nothing has changed then.
 ///
 /// # Errors
-/// Whatever the system reports.
+/// Whatever the system reports of the folders' syncs.
 pub(super) fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
-    match rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => return Ok(false),
-        result => result?,
+    if let Err(error) = exchange_names(one, other) {
+        log::debug!("{} stays where it is: {error}", one.display());
+        return Ok(false);
     }
     for path in [one, other] {
         let folder = path.parent().expect("a file is in a folder");
         File::open(folder)?.sync_all()?;
     }
     Ok(true)
+}
+
+#[cfg(target_os = "linux")]
+fn exchange_names(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange_names(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Writes over a file with what it holds, so that the next sync writes all of it to the disk.
@@ -155,6 +181,20 @@ mod tests {
         let before = (number(&one), number(&other));
         assert!(exchange(&one, &other).unwrap());
         assert_eq!((number(&other), number(&one)), before);
-        assert!(exchange(&one, &dir.path().join("c/db")).is_err());
+        assert!(!exchange(&one, &dir.path().join("c/db")).unwrap());
+        assert_eq!((number(&other), number(&one)), before, "nothing has changed");
+    }
+
+    #[test]
+    fn only_a_file_that_has_no_other_name_may_be_opened_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let [file, linked, link] = ["file", "linked", "link"].map(|name| dir.path().join(name));
+        fs::write(&file, "x").unwrap();
+        assert!(is_alone(&file).unwrap());
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(!is_alone(&link).unwrap());
+        fs::hard_link(&file, &linked).unwrap();
+        assert!(!is_alone(&file).unwrap());
+        assert!(is_alone(&dir.path().join("none")).is_err());
     }
 }

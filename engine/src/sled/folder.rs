@@ -6,8 +6,8 @@
 //! closes three holes at once: a store that is refused stays as it was, for inspection; what recovery read from a page
 //! cache that a failed fsync may have left out of step with the disk is durable before anything is built on it (R23);
 //! and the leftover of a snapshot that sled was writing when it died, which it would take for a corrupt one, stays
-//! behind. The price is space for one copy, which `has_room` keeps free, and reading the store once and writing it twice. The
-//! old store is removed when the new one is at work already, unless its space is needed at once.
+//! behind. The price is space for one copy, which `has_room` keeps free, and a store that is written twice. The
+//! old one of the two is removed when the new one is at work already, unless its space is needed at once.
 //!
 //! ```text
 //! node_N1.sled           the store
@@ -116,19 +116,29 @@ impl Folders {
         self.copy_with(copy_file)
     }
 
-    /// The same; but where the file system can do it, the database's file itself goes to [`Folders::trial`] and its copy, durable by
-    /// then, becomes the store's: see [aside].
+    /// The same; but where that can be, the database's file itself goes to [`Folders::trial`], and its copy, durable by then,
+    /// becomes the store's: see [aside].
     ///
     /// # Errors
     /// As [`Folders::copy`].
     pub(super) fn set_aside(&self) -> Result<Vec<u8>, Error> {
         self.copy_with(|live, trial| {
-            aside::copy(live, trial).map_err(cannot_copy(live))?;
-            let exchanged = aside::exchange(live, trial).map_err(io_error("cannot put in place", trial))?;
-            if exchanged {
-                aside::write_over(trial).map_err(io_error("cannot write over", trial))?;
+            if !aside::is_alone(live).map_err(io_error("cannot look at", live))? {
+                return copy_file(live, trial);
             }
-            Ok(())
+            aside::copy(live, trial).map_err(cannot_copy(live))?;
+            let exchange = || aside::exchange(live, trial).map_err(io_error("cannot put in place", trial));
+            if !exchange()? {
+                return Ok(());
+            }
+            match aside::write_over(trial) {
+                Ok(()) => Ok(()),
+                Err(error) if exchange()? => {
+                    log::debug!("{} is not written over: {error}", live.display());
+                    Ok(())
+                }
+                Err(error) => Err(io_error("cannot write over", trial)(error)),
+            }
         })
     }
 
@@ -348,8 +358,17 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
 
 fn cannot_copy(from: &Path) -> impl FnOnce(io::Error) -> Error {
     move |error| {
+        let is_full = matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+        let hint = if is_full {
+            ": free some space and start again"
+        } else {
+            ""
+        };
         let what = format!(
-            "cannot copy {}, which opening it needs; nothing was changed: free some space and start again",
+            "cannot copy {}, which opening it needs; nothing was changed{hint}",
             from.display()
         );
         Error::io(what, error)

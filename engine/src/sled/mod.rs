@@ -30,8 +30,8 @@
 //! - **Large values go to `blobs/`, which is never synced.** Entries are cut into [rows] that keep every page far
 //!   below the limit; the folder must be empty, and after the swap at open (see below) a write there cannot succeed.
 //! - **Opening writes, can panic, and can lose a damaged tail in silence.** So a copy lies in the store's place
-//!   meanwhile (see [folder]), sled opens under a [shield], every row is read and decoded, rows must add up to the tally, and a store that is older than its
-//!   [mark] is refused.
+//!   meanwhile, or is what is opened (see [folder]), sled opens under a [shield], every row is read and decoded, rows must add
+//!   up to the tally, and a store that is older than its [mark] is refused.
 //! - **The lock of a process that is dying, or of a sled thread that has not noticed the end, lingers.** It is waited
 //!   for, when opening and when closing.
 //!
@@ -104,7 +104,7 @@ pub(crate) fn open<S: Fold>(
     let (found, state) = match checked {
         Ok(checked) => checked,
         Err(error) => {
-            folders.settle()?; // The refused copy is of no use.
+            folders.settle()?; // What was refused is of no use: its copy is the store.
             return Err(error);
         }
     };
@@ -248,7 +248,7 @@ fn same_file(path: &Path, expected: &[u8]) -> Result<bool, Error> {
 
 struct SledEngine {
     store: Store,
-    /// Of the store as it was before the start.
+    /// Of the copy of the store as it was before the start.
     removal: Removal,
     folders: Folders,
     mark: Mark,

@@ -4,6 +4,7 @@
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -21,7 +22,7 @@ const NO_SYNC_FROM: &str = "TWOPENCE_JSON_POWER_CUT_NO_SYNC_FROM";
 const STRICT: u64 = 3;
 
 /// More than any of them takes before it dies. What is tested here costs memory with the square of it.
-const STEPS_MAX: u64 = 10_000;
+const STEPS_MAX: u64 = 3000;
 
 /// Not a test by itself: what the started processes do. Says `synced <record>` after every sync, and goes on until it
 /// is killed.
@@ -83,7 +84,12 @@ fn run_and_kill(dir: &Path, variables: &[(&str, String)], lines: usize) -> Seq {
     let synced = |line: String| line.split_once("synced ")?.1.trim().parse().ok();
     let last = said.map_while(Result::ok).filter_map(synced).take(lines).last();
     child.kill().unwrap();
-    child.wait().unwrap();
+    let ended = child.wait().unwrap();
+    assert_eq!(
+        ended.signal(),
+        Some(9),
+        "it was killed, by us or at its failpoint"
+    );
     if variables.iter().any(|(name, _)| *name == SEED) {
         faults::fired("D2");
     }

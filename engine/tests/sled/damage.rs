@@ -316,6 +316,11 @@ fn an_opening_that_was_interrupted_anywhere_is_finished_or_undone() {
     let mut bench = Bench::new(3);
     let leave_trial = |dir: &Path| fs::create_dir_all(dir.join("node_N1.sled.trial/blobs")).unwrap();
     assert!(!bench.open_after(leave_trial, "while copying"));
+    let exchanged = |dir: &Path| {
+        copy_folder(&dir.join("node_N1.sled"), &dir.join("node_N1.sled.trial"));
+        fs::write(dir.join("node_N1.sled.trial/db"), "half of it").unwrap();
+    };
+    assert!(!bench.open_after(exchanged, "while the original is opened"));
     let between_renames = |dir: &Path| {
         copy_folder(&dir.join("node_N1.sled"), &dir.join("node_N1.sled.trial"));
         fs::rename(dir.join("node_N1.sled"), dir.join("node_N1.sled.retired")).unwrap();

@@ -60,24 +60,32 @@ fn a_start_has_a_durable_copy_in_place_and_syncs_all_of_what_it_opens() {
     let (before, after) = text
         .split_once("RENAME_EXCHANGE) = 0\n")
         .expect("the copy and the original change places");
-    assert_eq!(check_copied(before), Some(database.len()), "{before}");
-    assert_eq!(check_copied(after), Some(database.len()), "{after}");
+    assert!(is_written_and_synced(before, database.len()), "{before}");
+    assert!(is_written_and_synced(after, database.len()), "{after}");
+    let (in_between, _) = after.split_once("pwrite64(").unwrap();
+    for folder in ["node_N1.sled>) = 0", "node_N1.sled.trial>) = 0"] {
+        let is_synced = |line: &str| line.contains("fsync(") && line.ends_with(folder);
+        assert!(in_between.lines().any(is_synced), "{folder}: {in_between}");
+    }
     let now = fs::metadata(store.join("node_N1.sled/db")).unwrap();
     assert_eq!(now.ino(), database.ino(), "the original is the store again");
 }
 
-/// How many bytes of sled's file are written in one go before it is synced; `None` if it is not.
-fn check_copied(trace: &str) -> Option<u64> {
+/// Whether the first `len` bytes that are written of sled's file are all of it, in order, and an fsync begins later.
+fn is_written_and_synced(trace: &str, len: u64) -> bool {
     let mut written = 0;
-    for line in trace.lines().filter(|line| line.contains(".sled.trial/db>")) {
-        if line.contains(" fsync(") {
-            return Some(written);
+    let mut lines = trace.lines().filter(|line| line.contains(".sled.trial/db>"));
+    while written < len {
+        let call = lines.next().and_then(|line| line.rsplit_once(") = "));
+        let Some((call, result)) = call.filter(|(call, _)| call.contains("pwrite64(")) else {
+            return false;
+        };
+        if !call.ends_with(&format!(", {written}")) {
+            return false;
         }
-        let (_, result) = line.rsplit_once("= ")?;
-        let result: u64 = result.parse().ok()?;
-        written += result;
+        written += result.parse::<u64>().unwrap_or_default();
     }
-    None
+    lines.any(|line| line.contains(" fsync("))
 }
 
 /// Counts the acknowledgements in a trace; fails at one that has an unsynced write before it.
