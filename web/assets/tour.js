@@ -154,16 +154,22 @@ function look(outcome) {
   return outcome;
 }
 
+// What is pointed at may not be there yet, and is built anew now and then.
+let pointing;
+
 function point(selector) {
-  // The view may be built anew first.
-  setTimeout(() => {
+  unpoint();
+  let seen = false;
+  pointing = setInterval(() => {
     const there = document.querySelector(selector);
     there?.classList.add("pointed");
-    there?.scrollIntoView({ block: "nearest" });
+    if (there && !seen) there.scrollIntoView({ block: "nearest" });
+    seen ||= there !== null;
   }, 60);
 }
 
 function unpoint() {
+  clearInterval(pointing);
   document.querySelectorAll(".pointed").forEach((element) => element.classList.remove("pointed"));
 }
 
