@@ -58,3 +58,11 @@ impl std::error::Error for Error {
         }
     }
 }
+
+/// Whether an operation failed for lack of space only.
+pub(crate) fn is_no_space(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}

@@ -26,7 +26,7 @@ use protocol::fold::{Fold, Seq};
 use protocol::planted;
 
 use crate::disk::Disk;
-use crate::json::log::is_no_space;
+use crate::error::is_no_space;
 use crate::json::outdated;
 use crate::json::recovery::{Home, Replay};
 use crate::json::spare;

@@ -9,6 +9,7 @@ use protocol::planted;
 use serde::Serialize;
 
 use crate::disk::{Disk, DiskFile};
+use crate::error::is_no_space;
 use crate::failpoint::{self, Fault};
 use crate::guard;
 use crate::json::line::{self, FORMAT, Header};
@@ -273,14 +274,6 @@ impl<D: Disk> Log<D> {
     pub(crate) fn syncs(&self) -> u64 {
         self.syncs
     }
-}
-
-/// Whether an operation failed for lack of space only.
-pub(crate) fn is_no_space(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }
 
 /// How many bytes these are.

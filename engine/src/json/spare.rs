@@ -14,7 +14,7 @@ use protocol::planted;
 
 use crate::Error;
 use crate::disk::{Disk, DiskFile};
-use crate::json::log::is_no_space;
+use crate::error::is_no_space;
 use crate::json::recovery::Home;
 
 /// Line breaks written by one call, and the most that may wait for the system to write them out.

@@ -25,6 +25,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::dissolve::Held;
+use crate::error::is_no_space;
 use crate::sled::aside;
 use crate::{Error, Owner};
 
@@ -358,11 +359,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
 
 fn cannot_copy(from: &Path) -> impl FnOnce(io::Error) -> Error {
     move |error| {
-        let is_full = matches!(
-            error.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        );
-        let hint = if is_full {
+        let hint = if is_no_space(&error) {
             ": free some space and start again"
         } else {
             ""
