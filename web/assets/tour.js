@@ -118,7 +118,8 @@ function show(app, at) {
       return;
     }
     replace(outcome, said(answer, card), h("p", { class: "look" }, card.see));
-    point(card.point);
+    // Who has gone on, or closed the tour, looks elsewhere by now.
+    if (outcome.isConnected && !place.hidden) point(card.point);
   };
   replace(place,
     h("div", { class: "row" }, h("span", { class: "tour-dots", "aria-hidden": "true" }, ...CARDS.map((_, index) => h("i", { class: index <= at ? "done" : "" }))),
