@@ -10,8 +10,7 @@ use crate::crash::child_command;
 
 #[test]
 fn an_fsync_of_sleds_file_has_returned_before_every_acknowledgement() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        println!("SKIPPED: strace is not installed, so nothing was proved about fsync");
+    if strace_is_missing() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -27,6 +26,15 @@ fn an_fsync_of_sleds_file_has_returned_before_every_acknowledgement() {
         check(&without).is_err(),
         "the check would notice a sync that is left out"
     );
+}
+
+/// Says so, too.
+fn strace_is_missing() -> bool {
+    let is_missing = Command::new("strace").arg("-V").output().is_err();
+    if is_missing {
+        println!("SKIPPED: strace is not installed, so nothing was proved about fsync");
+    }
+    is_missing
 }
 
 /// What strace has to say of a child that takes this many steps.
@@ -48,8 +56,7 @@ fn traced(store: &Path, steps: u64) -> String {
 /// R23: the original is opened once its copy is durable in its place, and is written over in full before it is synced.
 #[test]
 fn a_start_has_a_durable_copy_in_place_and_syncs_all_of_what_it_opens() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        println!("SKIPPED: strace is not installed, so nothing was proved about a start");
+    if strace_is_missing() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
