@@ -9,12 +9,18 @@ use core::hash::{Hash, Hasher};
 use core::ops::Bound::{Excluded, Unbounded};
 
 use crate::id::AccountId;
-use crate::index::{self, Index, place};
+use crate::index::{self, place};
 use crate::ledger::Account;
+use crate::scattered::Scattered;
 use crate::table::hash_unordered;
 
 /// Where an account stands. It never moves.
 pub(crate) type Slot = u32;
+
+/// Where the index has an account.
+pub(crate) fn bucket(id: &AccountId) -> u32 {
+    index::hash(id)
+}
 
 /// New names that may wait to be sorted in, whatever the number of accounts.
 const RECENT_MIN: usize = 1024;
@@ -23,7 +29,7 @@ const RECENT_MIN: usize = 1024;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Accounts {
     slots: Vec<(AccountId, Account)>,
-    index: Index,
+    index: Scattered,
     /// All slots in name order, but for the recent ones.
     order: Vec<Slot>,
     /// Accounts that were opened since `order` was made. They are sorted in when there are many: in all a few moves
@@ -39,12 +45,12 @@ impl Accounts {
 
     /// Where an account stands, if it is there.
     pub(crate) fn slot(&self, id: &AccountId) -> Option<Slot> {
-        self.index.find(index::hash(id), |slot| self.entry(slot).0 == *id)
+        self.index.find(bucket(id), |slot| self.entry(slot).0 == *id)
     }
 
-    /// The same, without a look at the account: it may be another one.
-    pub(crate) fn likely(&self, id: &AccountId) -> Option<Slot> {
-        self.index.likely(index::hash(id))
+    /// The same for the account of that bucket, without a look at it: it may be another one.
+    pub(crate) fn likely(&self, bucket: u32) -> Option<Slot> {
+        self.index.likely(bucket)
     }
 
     /// The account that stands there.
@@ -68,7 +74,7 @@ impl Accounts {
             return None;
         }
         let slot = u32::try_from(self.slots.len()).expect("fewer than four billion accounts");
-        self.index.insert(index::hash(&id), slot);
+        self.index.insert(bucket(&id), slot);
         let is_last = self.order.last().is_none_or(|&last| *self.name(last) < id);
         if self.recent.is_empty() && is_last {
             self.order.push(slot);

@@ -1,7 +1,8 @@
-//! Which slot of an array holds a key? A hash table of slot numbers, for arrays too long to keep their keys twice.
+//! Which slot of an array holds a key? A hash table of slot numbers, so that the keys are not kept twice.
 //!
 //! A slot number costs 9 bytes for each bucket, its hash among them: the table grows without a look at the array, and
-//! nearly every other key is told apart by its hash.
+//! nearly every other key is told apart by its hash. Keys that follow each other may have hashes that do: their buckets are
+//! neighbours then. (For millions of keys in no order see `scattered.rs`.)
 
 use core::hash::{BuildHasher, Hash};
 
@@ -95,12 +96,6 @@ impl Index {
         Some(entry.remove().0.number)
     }
 
-    /// Adds the slot of a key that has none.
-    pub(crate) fn insert(&mut self, hash: u32, number: u32) {
-        self.slots
-            .insert_unique(spread(hash), Slot { hash, number }, Slot::spread);
-    }
-
     /// Takes out the slot `number` of a key with this hash. Returns whether it was there.
     pub(crate) fn remove(&mut self, hash: u32, number: u32) -> bool {
         let same = |slot: &Slot| slot.number == number;
@@ -127,7 +122,7 @@ mod tests {
         let is = |key: u64| move |slot: u32| u64::from(slot) * 7 == key;
         for (slot, key) in (0..).zip(&keys) {
             assert_eq!(index.find(hash(key), is(*key)), None);
-            index.insert(hash(key), slot);
+            assert_eq!(index.find_or_insert(hash(key), |_| false, slot), slot);
         }
         for (slot, key) in (0..).zip(&keys) {
             assert_eq!(index.find(hash(key), is(*key)), Some(slot));
@@ -156,7 +151,7 @@ mod tests {
     fn keys_with_the_same_hash_keep_their_own_slots() {
         let mut index = Index::default();
         for slot in 0..100 {
-            index.insert(12, slot);
+            assert_eq!(index.find_or_insert(12, |_| false, slot), slot);
         }
         for slot in 0..100 {
             assert_eq!(index.find(12, |number| number == slot), Some(slot));

@@ -420,15 +420,30 @@ impl Ledger {
         }
     }
 
-    /// Where an account most probably stands, if it is there. Looks at the index alone.
-    pub(crate) fn likely(&self, id: &AccountId) -> Option<Slot> {
-        self.accounts.likely(id)
+    /// Where the account of that bucket most probably stands, if it is there. Looks at the index alone.
+    pub(crate) fn likely(&self, bucket: u32) -> Option<Slot> {
+        self.accounts.likely(bucket)
     }
 
     /// Looks at the account that stands there.
     pub(crate) fn look_at(&self, slot: Slot) {
         black_box(self.accounts.name(slot).as_str().len());
         black_box(self.accounts.at(slot).version);
+    }
+
+    /// Where the holds on the account in this slot stand, as [`Ledger::likely`].
+    pub(crate) fn likely_hold(&self, slot: &Slot) -> Option<u32> {
+        self.held.likely(slot)
+    }
+
+    /// Looks at the holds that stand there.
+    pub(crate) fn look_at_hold(&self, place: u32) {
+        self.held.look_at(place, |held| held.credits);
+    }
+
+    /// Looks at where so many new holds will stand.
+    pub(crate) fn look_at_free_holds(&self, count: usize) {
+        self.held.look_at_free(count);
     }
 
     /// One account.

@@ -107,6 +107,7 @@ pub mod plain;
 pub mod planted;
 pub mod reason;
 pub mod request;
+mod scattered;
 pub mod short;
 pub mod table;
 pub mod text;

@@ -89,6 +89,15 @@ impl<K: Key, V> Keyed<K, V> {
         self.slots[place(slot)].take().map(|(_, value)| value)
     }
 
+    /// Takes the value under `key` away and drops it where it stands.
+    pub(crate) fn discard(&mut self, key: &K) {
+        let holds = |slot| holds(&self.slots, slot, key);
+        if let Some(slot) = self.index.take(key.bucket(), holds) {
+            self.free.push(slot);
+            self.slots[place(slot)] = None;
+        }
+    }
+
     /// Takes away the entries of which `unwanted` is true. `removed` hears of each key, in no order that means anything.
     pub(crate) fn remove_that(&mut self, unwanted: impl Fn(&K, &V) -> bool, mut removed: impl FnMut(K)) {
         for (slot, entry) in (0..).zip(&mut self.slots) {
@@ -105,10 +114,22 @@ impl<K: Key, V> Keyed<K, V> {
         self.index.likely(key.bucket())
     }
 
+    /// The value that stands there.
+    pub(crate) fn at(&self, slot: u32) -> Option<&V> {
+        self.slots[place(slot)].as_ref().map(|(_, value)| value)
+    }
+
     /// Looks at the entry that stands there: at its key, and at `part` of the rest.
     pub(crate) fn look_at<T>(&self, slot: u32, part: impl Fn(&V) -> T) {
         let entry = self.slots[place(slot)].as_ref();
         black_box(entry.map(|(key, value)| (key.bucket(), part(value))));
+    }
+
+    /// Looks at where the next `count` entries will stand.
+    pub(crate) fn look_at_free(&self, count: usize) {
+        for &slot in self.free.iter().rev().take(count) {
+            black_box(self.slots[place(slot)].is_none());
+        }
     }
 
     /// How many entries there are.

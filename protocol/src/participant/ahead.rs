@@ -4,47 +4,63 @@
 //! which has to wait for the one before it, and takes as long as a hundred instructions. The reads of one transaction have
 //! nothing to do with those of another, so here they are done for a handful of transactions side by side, step by step:
 //! first the indexes, then what those name. The steps that follow find everything at hand. (Group prefetching: Chen,
-//! Ailamaki, Gibbons and Mowry, "Improving Hash Join Performance through Prefetching", ICDE 2004.)
+//! Ailamaki, Gibbons and Mowry, "Improving Hash Join Performance through Prefetching", ICDE 2004.) What needs no memory, such
+//! as hashes, is computed before: a processor looks a few hundred instructions ahead, and the fewer there are between two
+//! reads, the more of those are under way at once.
 //!
 //! What is read here is not used: nothing depends on it, and a step that was not foreseen just takes longer.
+
+use core::hint::black_box;
 
 use smallvec::SmallVec;
 
 use super::record::NodeRecord;
 use super::state::NodeState;
-use crate::accounts::Slot;
-use crate::id::TxnId;
+use crate::accounts;
+use crate::id::{RequestId, TxnId};
 use crate::leg::Operation;
 use crate::message::{Home, ToNode};
 
 /// A handful of transactions, and what their steps will need.
 pub(super) struct Ahead<'a> {
     state: &'a NodeState,
-    accounts: SmallVec<[Slot; 32]>,
-    requests: SmallVec<[u32; 16]>,
-    /// How many of them end.
-    ending: usize,
+    beginning: SmallVec<[TxnId; 32]>,
+    ending: SmallVec<[TxnId; 32]>,
+    /// Where the index has the accounts of those that begin.
+    accounts: Numbers,
+    /// Requests that are only looked up.
+    asked: SmallVec<[RequestId; 32]>,
+    /// Requests that end.
+    answered: SmallVec<[RequestId; 32]>,
 }
+
+/// Places in a table, or in its index.
+type Numbers = SmallVec<[u32; 64]>;
 
 impl<'a> Ahead<'a> {
     pub(super) fn of(state: &'a NodeState) -> Ahead<'a> {
         Ahead {
             state,
+            beginning: SmallVec::new(),
+            ending: SmallVec::new(),
             accounts: SmallVec::new(),
-            requests: SmallVec::new(),
-            ending: 0,
+            asked: SmallVec::new(),
+            answered: SmallVec::new(),
         }
     }
 
     /// A message that has arrived.
     pub(super) fn message(&mut self, message: &ToNode) {
         match message {
-            ToNode::Prepare(prepare) => self.begins(&prepare.operations, prepare.home.as_ref()),
-            ToNode::Execute(prepare) => {
-                self.begins(&prepare.operations, prepare.home.as_ref());
-                self.ending += 1;
+            ToNode::Prepare(prepare) => {
+                self.begins(prepare.txn, &prepare.operations);
+                self.asked.extend(request(&prepare.home));
             }
-            ToNode::Decide { txn, .. } => self.ends(txn),
+            ToNode::Execute(prepare) => {
+                self.begins(prepare.txn, &prepare.operations);
+                self.answered.extend(request(&prepare.home));
+            }
+            ToNode::Decide { txn, .. } => self.ending.push(*txn),
             ToNode::Join { .. }
             | ToNode::Query { .. }
             | ToNode::Recall { .. }
@@ -58,16 +74,29 @@ impl<'a> Ahead<'a> {
     /// A record that is to be applied again.
     pub(super) fn record(&mut self, record: &NodeRecord) {
         match record {
-            NodeRecord::PrepareOk { operations, home, .. } => self.begins(operations, home.as_ref()),
-            NodeRecord::CommitOnePhase { operations, home, .. } => {
-                self.begins(operations, Some(home));
-                self.ending += 1;
+            NodeRecord::PrepareOk {
+                txn,
+                operations,
+                home,
+                ..
+            } => {
+                self.begins(*txn, operations);
+                self.asked.extend(request(home));
             }
-            NodeRecord::PrepareFailed { home, .. } => {
-                self.begins(&[], home.as_ref());
-                self.ending += usize::from(home.is_some());
+            NodeRecord::CommitOnePhase {
+                txn,
+                operations,
+                home,
+                ..
+            } => {
+                self.begins(*txn, operations);
+                self.answered.push(home.request);
             }
-            NodeRecord::Commit { txn } | NodeRecord::Abort { txn, .. } => self.ends(txn),
+            NodeRecord::PrepareFailed { txn, home, .. } => {
+                self.begins(*txn, &[]);
+                self.answered.extend(request(home));
+            }
+            NodeRecord::Commit { txn } | NodeRecord::Abort { txn, .. } => self.ending.push(*txn),
             NodeRecord::AdoptBalances { .. }
             | NodeRecord::Coordinator { .. }
             | NodeRecord::Mark { .. }
@@ -80,31 +109,49 @@ impl<'a> Ahead<'a> {
         }
     }
 
-    fn begins(&mut self, operations: &[Operation], home: Option<&Home>) {
+    fn begins(&mut self, txn: TxnId, operations: &[Operation]) {
+        self.beginning.push(txn);
         let accounts = operations.iter().map(|operation| &operation.account);
-        self.accounts
-            .extend(accounts.filter_map(|account| self.state.ledger().likely(account)));
-        let request = home.and_then(|home| self.state.requests().likely(home.request));
-        self.requests.extend(request);
+        self.accounts.extend(accounts.map(accounts::bucket));
     }
 
-    fn ends(&mut self, txn: &TxnId) {
-        if let Some(prepared) = self.state.prepared().get(txn) {
-            self.accounts.extend(prepared.slots.known());
-            let request = prepared
-                .home
-                .and_then(|home| self.state.requests().likely(home.request));
-            self.requests.extend(request);
-            self.ending += usize::from(prepared.home.is_some());
+    /// Looks at all of it.
+    pub(super) fn look(mut self) {
+        let (ledger, requests) = (self.state.ledger(), self.state.requests());
+        let (prepared, ended) = (self.state.prepared(), self.state.ended());
+        // A transaction that ends has its accounts and its request written down.
+        let places: Numbers = self
+            .ending
+            .iter()
+            .filter_map(|txn| prepared.likely(txn))
+            .collect();
+        let mut found = Numbers::new();
+        for prepared in places.iter().filter_map(|&place| prepared.at(place)) {
+            found.extend(prepared.slots.known());
+            self.answered.extend(request(&prepared.home));
         }
+        // What the indexes say.
+        let holds: Numbers = found.iter().filter_map(|slot| ledger.likely_hold(slot)).collect();
+        found.extend(self.accounts.iter().filter_map(|&bucket| ledger.likely(bucket)));
+        let known = self.asked.iter().chain(&self.answered);
+        let known: Numbers = known.filter_map(|request| requests.likely(*request)).collect();
+        for txn in self.beginning.iter().chain(&self.ending) {
+            black_box(ended.likely(txn));
+        }
+        // And what stands there.
+        found.iter().for_each(|&slot| ledger.look_at(slot));
+        holds.iter().for_each(|&place| ledger.look_at_hold(place));
+        known.iter().for_each(|&place| requests.look_at(place));
+        self.answered
+            .iter()
+            .for_each(|request| requests.look_at_open(request));
+        requests.look_at_oldest(self.answered.len());
+        prepared.look_at_free(self.beginning.len());
+        ledger.look_at_free_holds(self.accounts.len());
+        ended.look_at_free(self.ending.len());
     }
+}
 
-    /// Now that the indexes have said where it is: reads it.
-    pub(super) fn look(self) {
-        let ledger = self.state.ledger();
-        self.accounts.iter().for_each(|&slot| ledger.look_at(slot));
-        let requests = self.state.requests();
-        self.requests.iter().for_each(|&place| requests.look_at(place));
-        requests.look_at_oldest(self.ending);
-    }
+fn request(home: &Option<Home>) -> Option<RequestId> {
+    home.as_ref().map(|home| home.request)
 }

@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::fold::Seq;
 use crate::id::{CoordinatorId, Epoch, RequestId, TxnId};
-use crate::index::{self, Index};
+use crate::index;
 use crate::leg::BodyDigest;
 use crate::message::{Home, Knowledge};
 use crate::numbers::{Log, Numbered, Visit};
 use crate::planted;
 use crate::reason::Reason;
+use crate::scattered::Scattered;
 use crate::table::{Map, hash_unordered};
 use crate::unseen::Unseen;
 
@@ -75,7 +76,7 @@ pub struct Requests {
     /// In log order, oldest first.
     ended: VecDeque<Ended>,
     /// Where the ended ones are: their places, counted from the first one there ever was, modulo 2^32.
-    places: Index,
+    places: Scattered,
     /// The place of the oldest.
     oldest: u32,
     aside: Aside,
@@ -230,7 +231,7 @@ impl Default for Requests {
             window: REQUEST_WINDOW,
             open: Map::default(),
             ended: VecDeque::new(),
-            places: Index::default(),
+            places: Scattered::default(),
             oldest: 0,
             aside: Aside::default(),
             snapshot: Unseen::default(),
@@ -442,6 +443,11 @@ impl Requests {
         black_box(self.at(place).request);
     }
 
+    /// Looks at a request whose transaction is prepared, if it is one.
+    pub(super) fn look_at_open(&self, request: &RequestId) {
+        black_box(self.open.get(request).map(|open| open.txn));
+    }
+
     /// Looks up the oldest ones, which so many that end will make forgotten.
     pub(super) fn look_at_oldest(&self, ending: usize) {
         let len = u64::try_from(self.ended.len() + ending).expect("a length fits");
@@ -517,7 +523,7 @@ impl Requests {
             return;
         }
         ended.sort_unstable_by_key(Ended::at);
-        self.places = Index::default();
+        self.places = Scattered::default();
         for behind in 0..self.ended.len() {
             let hash = index::hash(&self.ended[behind].request());
             self.places.insert(hash, self.place(behind));
@@ -692,7 +698,7 @@ mod tests {
     /// The same table with other places.
     fn moved(mut requests: Requests, oldest: u32) -> Requests {
         requests.oldest = oldest;
-        requests.places = Index::default();
+        requests.places = Scattered::default();
         for behind in 0..requests.ended.len() {
             let hash = index::hash(&requests.ended[behind].request());
             requests.places.insert(hash, requests.place(behind));

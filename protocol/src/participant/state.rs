@@ -217,7 +217,7 @@ impl NodeState {
     fn end_prepared(&mut self, txn: TxnId, end: &Finished, touched: &mut Vec<NodeKey>) {
         let prepared = self
             .prepared
-            .remove(&txn)
+            .get(&txn)
             .expect("only a prepared transaction is decided");
         if !planted!(EndNotTold) {
             touched.push(NodeKey::Prepared(txn));
@@ -228,7 +228,9 @@ impl NodeState {
         } else {
             self.ledger.release(txn, &prepared.operations, &prepared.slots);
         }
-        if let Some(home) = &prepared.home {
+        let home = prepared.home;
+        self.prepared.discard(&txn);
+        if let Some(home) = &home {
             self.end_request(home, txn, end, touched);
         }
     }
