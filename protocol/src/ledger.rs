@@ -432,8 +432,8 @@ impl Ledger {
     }
 
     /// Where the holds on the account in this slot stand, as [`Ledger::likely`].
-    pub(crate) fn likely_hold(&self, slot: &Slot) -> Option<u32> {
-        self.held.likely(slot)
+    pub(crate) fn likely_hold(&self, slot: Slot) -> Option<u32> {
+        self.held.likely(&slot)
     }
 
     /// Looks at the holds that stand there.

@@ -3,7 +3,8 @@
 //! Such a table is in no cache of the processor, so what counts is how often a look-up has to wait for memory: here once, as
 //! a rule. A slot's number and its hash stand side by side, and what does not find its own bucket free stands in one of the
 //! next (linear probing: Knuth, volume 3, 6.4, algorithms L and R). With keys whose hashes follow each other that would make
-//! long rows: those are for [`crate::index::Index`].
+//! long rows: those are for [`crate::index::Index`]. Hashes have a fixed seed, so whoever chooses keys can make rows long on
+//! purpose, here as in any table of this crate: it costs time, nothing else.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -19,7 +20,7 @@ pub(crate) struct Scattered {
 }
 
 /// Eight bytes: eight of them are a line of the cache.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Bucket {
     /// A hash with [`FULL`], or 0.
     tag: u32,
@@ -50,7 +51,7 @@ impl Scattered {
     pub(crate) fn find(&self, hash: u32, mut holds: impl FnMut(u32) -> bool) -> Option<u32> {
         let tag = hash | FULL;
         let that = self
-            .row(hash)
+            .row(tag)
             .find(|(_, bucket)| bucket.tag == tag && holds(bucket.number));
         that.map(|(_, bucket)| bucket.number)
     }
@@ -71,15 +72,13 @@ impl Scattered {
 
     /// Takes out the slot `number` of a key with this hash. Returns whether it was there.
     pub(crate) fn remove(&mut self, hash: u32, number: u32) -> bool {
-        let tag = hash | FULL;
-        let that = self
-            .row(hash)
-            .find(|(_, bucket)| bucket.tag == tag && bucket.number == number);
+        let wanted = Bucket::of(hash, number);
+        let that = self.row(wanted.tag).find(|(_, bucket)| *bucket == wanted);
         let Some((mut gap, _)) = that else {
             return false;
         };
         self.len -= 1;
-        // A look-up stops at an empty bucket, so whoever stands behind the gap because its own bucket was not free moves into it.
+        // A look-up stops at an empty bucket, so whoever has passed the gap on the way from its own bucket moves into it.
         let mut at = gap;
         loop {
             at = self.behind(at);
@@ -96,9 +95,9 @@ impl Scattered {
         true
     }
 
-    /// Full buckets from a key's own one on, to the first empty one.
-    fn row(&self, hash: u32) -> impl Iterator<Item = (usize, Bucket)> {
-        let mut at = self.home(hash);
+    /// Full buckets from the own one of a tag on, to the first empty one.
+    fn row(&self, tag: u32) -> impl Iterator<Item = (usize, Bucket)> {
+        let mut at = self.home(tag);
         core::iter::from_fn(move || {
             let here = at;
             let bucket = self
@@ -121,14 +120,15 @@ impl Scattered {
 
     fn grow(&mut self) {
         let more = (self.buckets.len() * 2).max(BUCKETS_MIN);
+        assert!(more <= place(FULL), "fewer than one and a half billion slots");
         let before = core::mem::replace(&mut self.buckets, vec![Bucket::default(); more]);
         let full = before.into_iter().filter(|bucket| bucket.is_full());
         full.for_each(|bucket| self.put(bucket));
     }
 
     /// The bucket where a look-up begins.
-    fn home(&self, hash: u32) -> usize {
-        place(hash) & self.mask()
+    fn home(&self, tag: u32) -> usize {
+        place(tag) & self.mask()
     }
 
     fn behind(&self, at: usize) -> usize {
@@ -152,34 +152,9 @@ mod tests {
 
     use super::*;
 
-    /// A generator of numbers that look random (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
-    fn mixed(state: &mut u64) -> u32 {
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = *state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        u32::try_from((z ^ (z >> 31)) >> 32).unwrap()
-    }
-
-    fn everything(table: &Scattered, hashes: impl Iterator<Item = u32>) -> BTreeSet<(u32, u32)> {
-        let mut found = BTreeSet::new();
-        for hash in hashes {
-            let mut all = Vec::new();
-            assert_eq!(
-                table.find(hash, |number| {
-                    all.push(number);
-                    false
-                }),
-                None
-            );
-            found.extend(all.into_iter().map(|number| (hash, number)));
-        }
-        found
-    }
-
     #[test]
     fn whatever_is_put_in_and_taken_out_the_rest_is_found() {
-        // Few hashes, most of them at the end of any table: rows get long, and go on at its beginning.
+        // Few hashes, half of them at the end of any table: rows get long, and go on at its beginning.
         for hashes in [1u32, 3, 12, 100, 5000] {
             let hash = |n: u32| (n % hashes).wrapping_sub(hashes / 2) & !FULL;
             let mut table = Scattered::default();
@@ -214,13 +189,32 @@ mod tests {
         assert_eq!(table.likely(0), None);
         assert!(!table.remove(0, 0));
         for number in [0, 1, FULL, u32::MAX] {
-            for hash in [0, 1, FULL - 1] {
+            for hash in [0, 1, FULL - 1, FULL, u32::MAX] {
                 table.insert(hash, number);
                 assert_eq!(table.find(hash, |other| other == number), Some(number));
                 assert!(table.remove(hash, number));
                 assert_eq!(table.likely(hash), None);
             }
         }
+    }
+
+    #[test]
+    fn hashes_that_differ_in_their_highest_bit_keep_their_own_slots() {
+        let mut table = Scattered::default();
+        for (hash, number) in [(5, 1), (5 | FULL, 2), (5, 3)] {
+            table.insert(hash, number);
+        }
+        assert_eq!(table.find(5, |number| number == 3), Some(3));
+        assert_eq!(table.find(5 | FULL, |number| number == 2), Some(2));
+        assert!(table.remove(5 | FULL, 2));
+        assert!(!table.remove(5, 2), "gone");
+        assert_eq!(
+            table.find(5 | FULL, |number| number == 1),
+            Some(1),
+            "only the key tells"
+        );
+        assert!(table.remove(5, 1) && table.remove(5, 3));
+        assert_eq!(table.likely(5), None);
     }
 
     #[test]
@@ -241,5 +235,30 @@ mod tests {
         let (there, not_there): (usize, usize) = (there.sum(), not_there.sum());
         assert!(there < 3 * hashes.len(), "{there} buckets");
         assert!(not_there < 10 * hashes.len(), "{not_there} buckets");
+    }
+
+    /// A generator of numbers that look random (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
+    fn mixed(state: &mut u64) -> u32 {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = *state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u32::try_from((z ^ (z >> 31)) >> 32).unwrap()
+    }
+
+    fn everything(table: &Scattered, hashes: impl Iterator<Item = u32>) -> BTreeSet<(u32, u32)> {
+        let mut found = BTreeSet::new();
+        for hash in hashes {
+            let mut all = Vec::new();
+            assert_eq!(
+                table.find(hash, |number| {
+                    all.push(number);
+                    false
+                }),
+                None
+            );
+            found.extend(all.into_iter().map(|number| (hash, number)));
+        }
+        found
     }
 }

@@ -44,8 +44,7 @@ pub struct Keyed<K, V> {
 impl<K: Key, V> Keyed<K, V> {
     /// The value under `key`.
     pub fn get(&self, key: &K) -> Option<&V> {
-        let slot = self.slot(key)?;
-        self.slots[place(slot)].as_ref().map(|(_, value)| value)
+        self.at(self.slot(key)?)
     }
 
     /// The same, to change it.
@@ -83,17 +82,13 @@ impl<K: Key, V> Keyed<K, V> {
 
     /// Takes the value under `key` away.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let holds = |slot| holds(&self.slots, slot, key);
-        let slot = self.index.take(key.bucket(), holds)?;
-        self.free.push(slot);
+        let slot = self.free(key)?;
         self.slots[place(slot)].take().map(|(_, value)| value)
     }
 
     /// Takes the value under `key` away and drops it where it stands.
     pub(crate) fn discard(&mut self, key: &K) {
-        let holds = |slot| holds(&self.slots, slot, key);
-        if let Some(slot) = self.index.take(key.bucket(), holds) {
-            self.free.push(slot);
+        if let Some(slot) = self.free(key) {
             self.slots[place(slot)] = None;
         }
     }
@@ -125,7 +120,7 @@ impl<K: Key, V> Keyed<K, V> {
         black_box(entry.map(|(key, value)| (key.bucket(), part(value))));
     }
 
-    /// Looks at where the next `count` entries will stand.
+    /// Looks at where the next `count` entries will stand, as far as others have left room for them.
     pub(crate) fn look_at_free(&self, count: usize) {
         for &slot in self.free.iter().rev().take(count) {
             black_box(self.slots[place(slot)].is_none());
@@ -156,6 +151,14 @@ impl<K: Key, V> Keyed<K, V> {
     fn slot(&self, key: &K) -> Option<u32> {
         self.index
             .find(key.bucket(), |slot| holds(&self.slots, slot, key))
+    }
+
+    /// Frees the slot of `key`, if it has one. What stands there is left to the caller.
+    fn free(&mut self, key: &K) -> Option<u32> {
+        let holds = |slot| holds(&self.slots, slot, key);
+        let slot = self.index.take(key.bucket(), holds)?;
+        self.free.push(slot);
+        Some(slot)
     }
 
     /// The slot of `key`. If it has none it is given one without an entry, where the caller puts its own.
@@ -274,7 +277,15 @@ mod tests {
     fn whatever_happened_to_a_table_its_entries_are_shown_in_key_order() {
         let mut table: Keyed<u64, u64> = (0..100).rev().map(|key| (key * 7 % 100, key)).collect();
         for key in (0..100).step_by(3) {
-            table.remove(&key);
+            let value = table.get(&key).copied();
+            if key % 2 == 0 {
+                assert_eq!(table.remove(&key), value);
+            } else {
+                table.discard(&key);
+            }
+            assert!(!table.contains_key(&key));
+            assert_eq!(table.remove(&key), None);
+            table.discard(&key);
         }
         let expected: Vec<u64> = (0..100).filter(|key| key % 3 != 0).collect();
         assert_eq!(table.keys().copied().collect::<Vec<u64>>(), expected);

@@ -216,15 +216,18 @@ impl Machine for Coordinator {
 
     fn look_ahead(&self, inputs: &[CoordinatorInput]) {
         let (mut live, mut open) = (Slots::new(), Slots::new());
-        let mut begin = 0;
         for input in inputs {
-            if let CoordinatorInput::Node(_, FromNode::Vote { txn, .. } | FromNode::Ack { txn, .. }) = input {
+            if let CoordinatorInput::Node(
+                _,
+                FromNode::Vote { txn, .. } | FromNode::Ack { txn, .. } | FromNode::Executed { txn, .. },
+            ) = input
+            {
                 live.extend(self.live.likely(txn));
                 open.extend(self.state.open().likely(txn));
             }
-            begin += usize::from(matches!(input, CoordinatorInput::Client(..)));
         }
-        // Now that the indexes have said where it is: reads it.
+        // Now that the indexes have said where it is: reads it, from one end to the other, since one read does not bring all
+        // of it near.
         for slot in live {
             self.live.look_at(slot, |live| {
                 let first = live.participants.first().copied();
@@ -236,8 +239,6 @@ impl Machine for Coordinator {
                 .open()
                 .look_at(slot, |open| (open.phase, open.participants.len(), open.request));
         }
-        self.live.look_at_free(begin);
-        self.state.open().look_at_free(begin);
     }
 
     fn step(&mut self, input: CoordinatorInput, effects: &mut Effects<Coordinator>) {

@@ -1,12 +1,12 @@
 //! Memory that the next steps will need, asked for all at once.
 //!
-//! The accounts and requests of a busy node are in no cache of the processor: finding one is three or four reads, each of
+//! The accounts and requests of a busy node are in no cache of the processor: finding one is two or three reads, each of
 //! which has to wait for the one before it, and takes as long as a hundred instructions. The reads of one transaction have
 //! nothing to do with those of another, so here they are done for a handful of transactions side by side, step by step:
 //! first the indexes, then what those name. The steps that follow find everything at hand. (Group prefetching: Chen,
-//! Ailamaki, Gibbons and Mowry, "Improving Hash Join Performance through Prefetching", ICDE 2004.) What needs no memory, such
-//! as hashes, is computed before: a processor looks a few hundred instructions ahead, and the fewer there are between two
-//! reads, the more of those are under way at once.
+//! Ailamaki, Gibbons and Mowry, "Improving Hash Join Performance through Prefetching", ICDE 2004.) What takes long without
+//! memory, such as the hashes of names, is computed before: a processor looks a few hundred instructions ahead, and the fewer
+//! there are between two reads, the more of those are under way at once.
 //!
 //! What is read here is not used: nothing depends on it, and a step that was not foreseen just takes longer.
 
@@ -28,10 +28,16 @@ pub(super) struct Ahead<'a> {
     ending: SmallVec<[TxnId; 32]>,
     /// Where the index has the accounts of those that begin.
     accounts: Numbers,
-    /// Requests that are only looked up.
+    /// Requests of those that are to be prepared.
     asked: SmallVec<[RequestId; 32]>,
     /// Requests that end.
     answered: SmallVec<[RequestId; 32]>,
+    /// How many are to be prepared.
+    promises: usize,
+    /// On how many accounts.
+    holds: usize,
+    /// How many that begin end at once.
+    ends: usize,
 }
 
 /// Places in a table, or in its index.
@@ -46,20 +52,17 @@ impl<'a> Ahead<'a> {
             accounts: SmallVec::new(),
             asked: SmallVec::new(),
             answered: SmallVec::new(),
+            promises: 0,
+            holds: 0,
+            ends: 0,
         }
     }
 
     /// A message that has arrived.
     pub(super) fn message(&mut self, message: &ToNode) {
         match message {
-            ToNode::Prepare(prepare) => {
-                self.begins(prepare.txn, &prepare.operations);
-                self.asked.extend(request(&prepare.home));
-            }
-            ToNode::Execute(prepare) => {
-                self.begins(prepare.txn, &prepare.operations);
-                self.answered.extend(request(&prepare.home));
-            }
+            ToNode::Prepare(prepare) => self.promises(prepare.txn, &prepare.operations, prepare.home),
+            ToNode::Execute(prepare) => self.ends_at_once(prepare.txn, &prepare.operations, prepare.home),
             ToNode::Decide { txn, .. } => self.ending.push(*txn),
             ToNode::Join { .. }
             | ToNode::Query { .. }
@@ -79,23 +82,14 @@ impl<'a> Ahead<'a> {
                 operations,
                 home,
                 ..
-            } => {
-                self.begins(*txn, operations);
-                self.asked.extend(request(home));
-            }
+            } => self.promises(*txn, operations, *home),
             NodeRecord::CommitOnePhase {
                 txn,
                 operations,
                 home,
                 ..
-            } => {
-                self.begins(*txn, operations);
-                self.answered.push(home.request);
-            }
-            NodeRecord::PrepareFailed { txn, home, .. } => {
-                self.begins(*txn, &[]);
-                self.answered.extend(request(home));
-            }
+            } => self.ends_at_once(*txn, operations, Some(*home)),
+            NodeRecord::PrepareFailed { txn, home, .. } => self.ends_at_once(*txn, &[], *home),
             NodeRecord::Commit { txn } | NodeRecord::Abort { txn, .. } => self.ending.push(*txn),
             NodeRecord::AdoptBalances { .. }
             | NodeRecord::Coordinator { .. }
@@ -109,10 +103,23 @@ impl<'a> Ahead<'a> {
         }
     }
 
+    fn promises(&mut self, txn: TxnId, operations: &[Operation], home: Option<Home>) {
+        self.begins(txn, operations);
+        self.asked.extend(home.map(|home| home.request));
+        self.promises += 1;
+        self.holds += operations.len();
+    }
+
+    fn ends_at_once(&mut self, txn: TxnId, operations: &[Operation], home: Option<Home>) {
+        self.begins(txn, operations);
+        self.answered.extend(home.map(|home| home.request));
+        self.ends += 1;
+    }
+
     fn begins(&mut self, txn: TxnId, operations: &[Operation]) {
         self.beginning.push(txn);
-        let accounts = operations.iter().map(|operation| &operation.account);
-        self.accounts.extend(accounts.map(accounts::bucket));
+        let names = operations.iter().map(|operation| &operation.account);
+        self.accounts.extend(names.map(accounts::bucket));
     }
 
     /// Looks at all of it.
@@ -128,10 +135,13 @@ impl<'a> Ahead<'a> {
         let mut found = Numbers::new();
         for prepared in places.iter().filter_map(|&place| prepared.at(place)) {
             found.extend(prepared.slots.known());
-            self.answered.extend(request(&prepared.home));
+            self.answered.extend(prepared.home.map(|home| home.request));
         }
         // What the indexes say.
-        let holds: Numbers = found.iter().filter_map(|slot| ledger.likely_hold(slot)).collect();
+        let holds: Numbers = found
+            .iter()
+            .filter_map(|&slot| ledger.likely_hold(slot))
+            .collect();
         found.extend(self.accounts.iter().filter_map(|&bucket| ledger.likely(bucket)));
         let known = self.asked.iter().chain(&self.answered);
         let known: Numbers = known.filter_map(|request| requests.likely(*request)).collect();
@@ -146,12 +156,8 @@ impl<'a> Ahead<'a> {
             .iter()
             .for_each(|request| requests.look_at_open(request));
         requests.look_at_oldest(self.answered.len());
-        prepared.look_at_free(self.beginning.len());
-        ledger.look_at_free_holds(self.accounts.len());
-        ended.look_at_free(self.ending.len());
+        prepared.look_at_free(self.promises);
+        ledger.look_at_free_holds(self.holds);
+        ended.look_at_free(self.ends + self.ending.len());
     }
-}
-
-fn request(home: &Option<Home>) -> Option<RequestId> {
-    home.as_ref().map(|home| home.request)
 }
