@@ -101,7 +101,7 @@ fn under_escrow_money_that_is_promised_away_cannot_be_spent_twice() {
         .says(3, &["N1/A holds less than"]);
     second.run("transfer N1/A N2/B 300").prints(&["success=true"]);
     second.run("transfer N2/B N1/A 5").prints(&["success=true"]);
-    drop(second);
+    second.leaves();
     world.cluster.restart(Target::Coordinator).unwrap();
     world.whole();
     world.run("balance N1/A").prints(&["5"]);
@@ -150,7 +150,7 @@ fn under_wait_the_younger_one_dies_and_the_older_one_waits_for_the_holder() {
             let held = holder.join().unwrap().unwrap().outcome;
             assert!(matches!(held, Outcome::Committed { .. }), "{held}");
         });
-        drop(second);
+        second.leaves();
         world.run("balance N1/A").prints(&["989"]);
         world.works_and_stops();
     }
@@ -211,7 +211,7 @@ fn what_is_prepared_keeps_its_kind_of_hold_over_a_restart_with_another_policy() 
                 if before == "escrow" { 0 } else { 4 },
                 "{elsewhere:?}"
             );
-            drop(second);
+            second.leaves();
             world.cluster.restart(Target::Coordinator).unwrap();
             world.whole();
             world.run("balance N1/A").prints(&["300"]);

@@ -58,7 +58,7 @@ fn a_checkpoint_carries_what_is_prepared() {
     second
         .run("balance N1/A --timeout-ms 300")
         .says(6, &["990", "1000"]);
-    drop(second);
+    second.leaves();
     world.cluster.restart(Target::Coordinator).unwrap();
     world.whole();
     world.run("balance N1/A").prints(&["990"]);

@@ -76,4 +76,16 @@ impl Second {
             (status.stdout.matches(" up ").count() == 3).then_some(())
         });
     }
+
+    /// Ends it once nothing that it began is open: what it left behind would be in doubt for good. Its clients hear of a commit
+    /// before its nodes do.
+    #[track_caller]
+    pub(crate) fn leaves(self) {
+        wait("the end of what the second coordinator began", || {
+            let status = self.run("status --timeout-ms 500").stdout;
+            status
+                .contains(", 0 open, 0 committed but not acknowledged")
+                .then_some(())
+        });
+    }
 }

@@ -64,7 +64,7 @@ fn two_coordinators_share_nodes_request_ids_and_audits() {
             "the second coordinator still runs"
         );
         world.whole();
-        drop(second);
+        second.leaves();
         world.works_and_stops();
     }
 }
