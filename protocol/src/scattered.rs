@@ -151,6 +151,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
+    use crate::index;
 
     #[test]
     fn whatever_is_put_in_and_taken_out_the_rest_is_found() {
@@ -237,13 +238,10 @@ mod tests {
         assert!(not_there < 10 * hashes.len(), "{not_there} buckets");
     }
 
-    /// A generator of numbers that look random (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
-    fn mixed(state: &mut u64) -> u32 {
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = *state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        u32::try_from((z ^ (z >> 31)) >> 32).unwrap()
+    /// The next of numbers that look random.
+    fn mixed(count: &mut u64) -> u32 {
+        *count += 1;
+        index::hash(count)
     }
 
     fn everything(table: &Scattered, hashes: impl Iterator<Item = u32>) -> BTreeSet<(u32, u32)> {
