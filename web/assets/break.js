@@ -2,7 +2,7 @@
 
 import { control, post } from "./api.js";
 import { cliLine } from "./app.js";
-import { button, choice, field, h, mark, replace, select } from "./dom.js";
+import { button, choice, field, h, mark, offer, replace, select } from "./dom.js";
 import { figure } from "./figure.js";
 import { number, place } from "./operate.js";
 import { verdictCard } from "./verdict.js";
@@ -35,11 +35,7 @@ export const breakIt = {
     const delay = number(0, 0);
     const coordDelay = number(0, 0);
     const node = h("select", { id: "crash-node" });
-    const nodesThere = () => {
-      const chosen = node.value || "N2";
-      replace(node, ...app.nodes().map((name) => h("option", { value: name }, name)));
-      node.value = app.nodes().includes(chosen) ? chosen : app.nodes()[0] ?? "";
-    };
+    const nodesThere = () => offer(node, app.nodes(), node.value || "N2", app.nodes()[0]);
     const stage = h("div", { class: "stack", "aria-live": "polite" });
     const idle = h("div", { class: "card empty" }, h("p", {}, "Choose where somebody dies, start the transfer, and read the verdict here."),
       h("p", { class: "small" }, "The crash is real: the process is killed with SIGKILL, starts again, and reads its log."));
@@ -96,12 +92,7 @@ function failpoints(app, ends) {
     "synced.commit", "sending.ack", "sent.ack", "sent.prepare", "append.COMMIT", "synced.COMMIT", "sent.commit"];
   const line = () => `${name.value}=${action.value}`;
   const shown = cliLine(line());
-  const fill = () => {
-    const chosen = process.value;
-    replace(process, ...app.processes().map((one) => h("option", { value: one }, one)));
-    if (chosen) process.value = chosen;
-    else process.value = "N1";
-  };
+  const fill = () => offer(process, app.processes(), process.value || "N1");
   fill();
   ends.push(app.on("cluster", fill));
   const section = h("details", { class: "card" }, h("summary", {}, h("strong", {}, "Arm a failpoint yourself")),

@@ -24,6 +24,19 @@ export function replace(parent, ...children) {
   parent.replaceChildren(...children.flat().filter(present));
 }
 
+/**
+ * Has `parent` hold `wanted` in this order. What is there already stays where it is: an element that is taken out and put
+ * back loses the focus, and a click whose button was pressed before and is released after.
+ */
+export function settle(parent, wanted) {
+  const kept = new Set(wanted);
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
+  wanted.forEach((element, at) => {
+    const there = parent.children[at];
+    if (there !== element) parent.insertBefore(element, there ?? null);
+  });
+}
+
 /** A word with its mark: ✓ committed. `tone` is good, bad, wait or idle. */
 export function mark(tone, glyph, text) {
   return h("span", { class: `mark ${tone}` }, icon(glyph), text);
@@ -57,6 +70,14 @@ export function select(options, value, props = {}) {
   }));
   if (value !== undefined) element.value = value;
   return element;
+}
+
+/** Has a drop-down list offer `words`, with `wanted` chosen if it is one of them. An open list closes only if it changes. */
+export function offer(element, words, wanted, otherwise = "") {
+  const offered = [...element.options].map((option) => option.value);
+  if (offered.join(" ") !== words.join(" ")) replace(element, ...words.map((word) => h("option", { value: word }, word)));
+  const chosen = words.includes(wanted) ? wanted : otherwise;
+  if (element.value !== chosen) element.value = chosen;
 }
 
 /** A choice of a few, as radio buttons in a bar. `.value` reads and sets it. */

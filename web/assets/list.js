@@ -1,6 +1,6 @@
 // The list of recent transactions: newest first, each with what it moved and how it ended.
 
-import { h, icon, mark, replace } from "./dom.js";
+import { h, icon, mark, replace, settle } from "./dom.js";
 import { legs, short, span } from "./format.js";
 
 const SHOWN_MAX = 60;
@@ -42,16 +42,7 @@ export class TransactionList {
     }
     this.#rows = rows;
     if (rows.size === 0) replace(this.#items, h("li", { class: "empty small" }, "Nothing has happened yet. Press one of the buttons above."));
-    else this.#settle([...rows.values()].map((row) => row.element));
-  }
-
-  // Only what moved is moved, so that the focus stays where it is.
-  #settle(wanted) {
-    wanted.forEach((element, at) => {
-      const there = this.#items.children[at];
-      if (there !== element) this.#items.insertBefore(element, there ?? null);
-    });
-    while (this.#items.children.length > wanted.length) this.#items.lastChild.remove();
+    else settle(this.#items, [...rows.values()].map((row) => row.element));
   }
 }
 

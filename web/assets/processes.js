@@ -1,7 +1,7 @@
 // The processes: start, stop, kill -9, restart, freeze and thaw each; and a new cluster in place of this one.
 
 import { control, get, post } from "./api.js";
-import { button, choice, field, h, icon, mark, replace } from "./dom.js";
+import { button, choice, field, h, icon, mark, replace, settle } from "./dom.js";
 
 const STATES = {
   running: ["good", "play"], starting: ["wait", "dots"], frozen: ["wait", "freeze"], stopped: ["idle", "stop"], ended: ["bad", "skull"],
@@ -54,7 +54,7 @@ export const processes = {
         if (!rows.has(process.name)) rows.set(process.name, new Row(app, process.name));
         rows.get(process.name).draw(process, states.get(process.name) ?? process.state);
       }
-      replace(body, ...list.map(({ name }) => rows.get(name).element));
+      settle(body, list.map(({ name }) => rows.get(name).element));
       if (cluster.auto_restart !== undefined) auto.checked = cluster.auto_restart;
       replace(facts, ...Object.entries({ Store: cluster.store, Locking: cluster.locking, "Data directory": cluster.data_dir, "Panel's port": cluster.http_port })
         .flatMap(([name, value]) => [h("dt", {}, name), h("dd", { class: "mono" }, String(value ?? "–"))]));

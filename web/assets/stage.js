@@ -16,7 +16,7 @@ export class Stage {
   #cursor = null;
   #steps = [];
   #svg = s("svg", { class: "diagram", role: "img" });
-  #head = h("div", { class: "row stage-head" });
+  #title = h("span", { class: "stage-title" });
   #paper = h("div", { class: "paper" });
   #empty = h("div", { class: "empty" });
   #range = h("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Step of the transaction" });
@@ -39,7 +39,7 @@ export class Stage {
       h("button", { class: "plain tight", type: "button", on: { click: () => this.#save("mmd") } }, icon("save"), "mermaid"));
     this.#paper.append(this.#empty, this.#svg);
     this.element = h("section", { class: "card stage", "aria-label": "Sequence diagram" },
-      this.#head, this.#paper, this.#verdict,
+      h("div", { class: "row stage-head" }, this.#title, this.#exports), this.#paper, this.#verdict,
       h("div", { class: "scrubber" },
         h("div", { class: "row" },
           to("first", "First step", () => this.#go(0)), to("back", "Step back", () => this.#move(-1)), this.#play,
@@ -75,14 +75,14 @@ export class Stage {
     this.#exports.hidden = !some;
     this.#die.hidden = !this.#app.cluster;
     if (!some) {
-      replace(this.#head, h("h2", {}, "Two-phase commit, live"), this.#exports);
+      replace(this.#title, h("h2", {}, "Two-phase commit, live"));
       if (!transaction) replace(this.#empty, "Choose a transaction on the left, or make one with the buttons above.");
       this.#steps = [];
       this.#tell();
       return;
     }
     const sum = transaction.summary();
-    replace(this.#head, ending(sum), h("h2", {}, legs(sum.legs) || "…"), h("span", { class: "mono small soft", title: transaction.id }, short(transaction.id)), this.#exports);
+    replace(this.#title, ending(sum), h("h2", {}, legs(sum.legs) || "…"), h("span", { class: "mono small soft", title: transaction.id }, short(transaction.id)));
     this.#svg.setAttribute("aria-label", `Transaction ${short(transaction.id)}, ${sum.outcome}: ${transaction.events.length} steps. The steps are told in words below.`);
     const plan = draw(this.#svg, {
       events: transaction.story(),

@@ -1,7 +1,7 @@
 // What is on the disks: each process's decoded store, and its write-ahead log, line by line.
 
 import { control, get } from "./api.js";
-import { button, choice, field, h, mark, replace, select } from "./dom.js";
+import { button, choice, field, h, mark, offer, replace, select } from "./dom.js";
 import { txLink } from "./list.js";
 
 const LOG_PAGE = 200;
@@ -39,10 +39,7 @@ export const state = {
       }
     }
 
-    function names() {
-      replace(owner, ...app.processes().map((name) => h("option", { value: name }, name)));
-      owner.value = app.processes().includes(chosen) ? chosen : "coordinator";
-    }
+    const names = () => offer(owner, app.processes(), chosen, "coordinator");
 
     owner.addEventListener("change", () => {
       chosen = owner.value;

@@ -33,6 +33,21 @@ test("a node that is stopped stays stopped until it is started", async () => {
   assert.notEqual((await known("N2")).pid, pid);
 });
 
+test("a click that has begun counts, whatever is drawn anew before it ends", async () => {
+  const page = await on.open("#/processes");
+  await expect(row(page, "N2"), "data-state", "running");
+  await row(page, "N2").locator('[data-action="stop"]').hover();
+  await page.mouse.down();
+  await on.cluster.post("/v1/control/processes/N1/freeze", {});
+  await expect(row(page, "N1"), "data-state", "frozen");
+  await on.cluster.post("/v1/control/processes/N1/thaw", {});
+  await expect(row(page, "N1"), "data-state", "running");
+  await page.mouse.up();
+  await expect(row(page, "N2"), "data-state", "stopped");
+  await press(page, "N2", "start");
+  await expect(row(page, "N2"), "data-state", "running");
+});
+
 test("a process that is killed comes back, as another one", async () => {
   const page = await on.open("#/processes");
   await expect(row(page, "coordinator"), "data-state", "running");
