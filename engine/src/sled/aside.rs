@@ -7,7 +7,7 @@
 //! is refused. The price is a disk that writes the file twice.
 //!
 //! The page cache may differ from the disk where a sync has failed (R23). The copy holds what the page cache says. The original
-//! is written over with the same, so that a sync means all of it. That is done while it is copied: it need not be read twice.
+//! is written over with the same, so that a sync means all of it.
 //!
 //! This is for Linux, for a file that has no other name, and for file systems that can exchange names. Elsewhere the copy is
 //! what is opened.
@@ -20,9 +20,11 @@ use std::path::Path;
 /// What is written past the page cache begins and ends with a block, on the disk and in memory.
 const BLOCK: usize = 4096;
 
-/// Bytes copied at a time: they should still be in the second-level cache when they are written over, and the disk should
-/// not have to wait for the next ones too often.
-const CHUNK: usize = 1024 * 1024;
+/// Bytes written past the page cache at a time: the disk should not have to wait for the next ones too often.
+const DIRECT_CHUNK: usize = 1024 * 1024;
+
+/// Bytes written over at a time: they should still be in the second-level cache then.
+const CHUNK: usize = 256 * 1024;
 
 /// Whether a file is one that may be opened in place of its copy: nobody finds it under another name.
 ///
@@ -34,28 +36,22 @@ pub(super) fn is_alone(path: &Path) -> io::Result<bool> {
 }
 
 /// Copies a file to `to`, which must not be there, past the page cache if the file system knows how, and syncs the copy.
-/// On the way the file is written over with what it holds, so that its next sync writes all of it to the disk. That may
-/// happen before the copy is durable, for what is read of the file stays the same; a disk that loses power meanwhile
-/// has written some of what it should have had before. Returns whether that worked for all of it.
 ///
 /// # Errors
-/// Whatever the system reports of reading and of the copy.
-pub(super) fn copy(from: &Path, to: &Path) -> io::Result<bool> {
+/// Whatever the system reports.
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let source = File::open(from)?;
     let copy = File::create_new(to)?;
     let mut direct = past_the_cache(to);
-    let mut over = OpenOptions::new().write(true).open(from).ok();
-    let mut memory = vec![0; CHUNK + BLOCK];
+    let mut memory = vec![0; DIRECT_CHUNK + BLOCK];
     let start = memory.as_ptr().align_offset(BLOCK);
-    let buffer = &mut memory[start..start + CHUNK];
+    let buffer = &mut memory[start..start + DIRECT_CHUNK];
     let mut offset = 0;
     loop {
         let len = read_at(&source, buffer, offset)?;
         if len == 0 {
-            copy.sync_all()?;
-            return Ok(over.is_some());
+            return copy.sync_all();
         }
-        over = over.filter(|file| file.write_all_at(&buffer[..len], offset).is_ok());
         let whole = len / BLOCK * BLOCK;
         // Not every file system that opens a file like this takes writes of this kind. What is wrong with the disk shows
         // below as well.
@@ -106,6 +102,24 @@ fn exchange_names(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Writes over a file with what it holds, so that the next sync writes all of it to the disk.
+///
+/// # Errors
+/// Whatever the system reports.
+pub(super) fn write_over(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut buffer = vec![0; CHUNK];
+    let mut offset = 0;
+    loop {
+        let len = read_at(&file, &mut buffer, offset)?;
+        if len == 0 {
+            return Ok(());
+        }
+        file.write_all_at(&buffer[..len], offset)?;
+        offset += length(len);
+    }
+}
+
 /// Fills the buffer from `offset` on, as far as the file goes. Says how far that is.
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut len = 0;
@@ -132,15 +146,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_of_any_length_is_the_same_and_changes_nothing() {
+    fn a_copy_of_any_length_is_the_same_and_writing_over_a_file_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
-        for len in [0, 1, BLOCK - 1, BLOCK, CHUNK, CHUNK + 1, 2 * CHUNK + BLOCK + 7] {
+        for len in [
+            0,
+            1,
+            BLOCK - 1,
+            BLOCK,
+            CHUNK + 1,
+            DIRECT_CHUNK,
+            2 * DIRECT_CHUNK + BLOCK + 7,
+        ] {
             let content: Vec<u8> = (0..len).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect();
             fs::write(&from, &content).unwrap();
-            assert!(copy(&from, &to).unwrap(), "written over");
+            copy(&from, &to).unwrap();
             assert!(fs::read(&to).unwrap() == content, "{len}");
             assert!(copy(&from, &to).is_err(), "it is there already");
+            write_over(&from).unwrap();
             assert!(fs::read(&from).unwrap() == content, "{len}");
             fs::remove_file(&to).unwrap();
         }

@@ -127,10 +127,19 @@ impl Folders {
             if !aside::is_alone(live).map_err(io_error("cannot look at", live))? {
                 return copy_file(live, trial);
             }
-            if aside::copy(live, trial).map_err(cannot_copy(live))? {
-                aside::exchange(live, trial).map_err(io_error("cannot put in place", trial))?;
+            aside::copy(live, trial).map_err(cannot_copy(live))?;
+            let exchange = || aside::exchange(live, trial).map_err(io_error("cannot put in place", trial));
+            if !exchange()? {
+                return Ok(());
             }
-            Ok(())
+            match aside::write_over(trial) {
+                Ok(()) => Ok(()),
+                Err(error) if exchange()? => {
+                    log::debug!("{} is not written over: {error}", live.display());
+                    Ok(())
+                }
+                Err(error) => Err(io_error("cannot write over", trial)(error)),
+            }
         })
     }
 
