@@ -64,20 +64,23 @@ export function field(text, control, props = {}) {
 
 /** A drop-down list of `[value, text]` or plain words. */
 export function select(options, value, props = {}) {
-  const element = h("select", props, ...options.map((option) => {
-    const [key, text] = Array.isArray(option) ? option : [option, option];
-    return h("option", { value: key }, text);
-  }));
+  const element = h("select", props, ...options.map(option));
   if (value !== undefined) element.value = value;
   return element;
 }
 
-/** Has a drop-down list offer `words`, with `wanted` chosen if it is one of them. An open list closes only if it changes. */
-export function offer(element, words, wanted, otherwise = "") {
-  const offered = [...element.options].map((option) => option.value);
-  if (offered.join(" ") !== words.join(" ")) replace(element, ...words.map((word) => h("option", { value: word }, word)));
-  const chosen = words.includes(wanted) ? wanted : otherwise;
+/** Has it offer these, with `wanted` chosen if that is one of them. An open list closes only if it changes. */
+export function offer(element, options, wanted, otherwise = "") {
+  const offered = options.map(option);
+  const values = (list) => [...list].map(({ value }) => value);
+  if (values(element.options).join(" ") !== values(offered).join(" ")) replace(element, ...offered);
+  const chosen = values(offered).includes(wanted) ? wanted : otherwise;
   if (element.value !== chosen) element.value = chosen;
+}
+
+function option(one) {
+  const [value, text] = Array.isArray(one) ? one : [one, one];
+  return h("option", { value }, text);
 }
 
 /** A choice of a few, as radio buttons in a bar. `.value` reads and sets it. */

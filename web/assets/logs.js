@@ -1,7 +1,7 @@
 // What the processes say, all together: with prefix, filter, pause and download. Long lists stay short here: only the newest lines.
 
 import { control, get } from "./api.js";
-import { button, field, h, select } from "./dom.js";
+import { button, field, h, offer, select } from "./dom.js";
 import { atMostEvery } from "./emitter.js";
 
 const SHOWN_MAX = 400;
@@ -37,11 +37,7 @@ export const logs = {
       if (stick) lines.scrollTop = lines.scrollHeight;
     });
 
-    function names() {
-      const chosen = process.value;
-      process.replaceChildren(...[["", "all"], ...app.processes().map((name) => [name, name])].map(([value, text]) => h("option", { value }, text)));
-      process.value = chosen;
-    }
+    const names = () => offer(process, [["", "all"], ...app.processes()], process.value);
 
     // What was said before anybody looked. Asked once live lines come, so that none falls between.
     const before = async () => {

@@ -38,9 +38,12 @@ test("a click that has begun counts, whatever is drawn anew before it ends", asy
   await expect(row(page, "N2"), "data-state", "running");
   await row(page, "N2").locator('[data-action="stop"]').hover();
   await page.mouse.down();
-  await on.cluster.post("/v1/control/processes/N1/freeze", {});
-  await expect(row(page, "N1"), "data-state", "frozen");
-  await on.cluster.post("/v1/control/processes/N1/thaw", {});
+  await on.cluster.post("/v1/control/processes/N1/freeze");
+  try {
+    await expect(row(page, "N1"), "data-state", "frozen");
+  } finally {
+    await on.cluster.post("/v1/control/processes/N1/thaw");
+  }
   await expect(row(page, "N1"), "data-state", "running");
   await page.mouse.up();
   await expect(row(page, "N2"), "data-state", "stopped");

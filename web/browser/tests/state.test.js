@@ -56,6 +56,22 @@ describe("json", () => {
     await on.cluster.post("/v1/control/processes/N3/start");
   });
 
+  test("a drop-down list stays as it is, and open, while processes come and go", async () => {
+    for (const view of ["state", "logs", "break"]) {
+      const page = await on.open(`#/${view}`);
+      const list = page.locator("select:visible").first();
+      await list.selectOption("N3");
+      const option = await list.locator("option:checked").elementHandle();
+      for (const action of ["freeze", "thaw"]) {
+        const told = page.waitForResponse((response) => response.url().endsWith("/v1/control/cluster"));
+        await on.cluster.post(`/v1/control/processes/N1/${action}`);
+        await (await told).finished();
+      }
+      assert.equal(await option.evaluate((element) => element.isConnected), true, view);
+      assert.equal(await list.inputValue(), "N3", view);
+    }
+  });
+
   test("process logs come in live, can be filtered, paused and downloaded", async () => {
     const page = await on.open("#/logs");
     await expect(page.locator(".log-lines"), "text", /N1 joined/);
