@@ -275,7 +275,7 @@ impl World {
         assert_eq!(&self.snapshot(), before);
     }
 
-    /// All processes alive, nothing open (within 10 s), an exact audit.
+    /// All processes alive, nothing open (any more, soon), an exact audit.
     #[track_caller]
     pub(crate) fn whole(&mut self) {
         let ended = self.cluster.ended();
