@@ -39,8 +39,8 @@
 //!
 //! # How far
 //!
-//! The table that the command ends with. It was made while others used the two cores: `one` took 52 s, `late` 326 s, and
-//! `two` was stopped after ten minutes.
+//! The table that the command ends with. `two` is the largest: after ten minutes it is stopped where others need both
+//! cores.
 //!
 //! ```text
 #![doc = include_str!("../figures.txt")]
