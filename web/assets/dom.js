@@ -72,9 +72,9 @@ export function select(options, value, props = {}) {
 /** Has it offer these, with `wanted` chosen if that is one of them. An open list closes only if it changes. */
 export function offer(element, options, wanted, otherwise = "") {
   const offered = options.map(option);
-  const values = (list) => [...list].map(({ value }) => value);
-  if (values(element.options).join(" ") !== values(offered).join(" ")) replace(element, ...offered);
-  const chosen = values(offered).includes(wanted) ? wanted : otherwise;
+  const values = offered.map(({ value }) => value);
+  if ([...element.options].map(({ value }) => value).join(" ") !== values.join(" ")) replace(element, ...offered);
+  const chosen = values.includes(wanted) ? wanted : otherwise;
   if (element.value !== chosen) element.value = chosen;
 }
 
